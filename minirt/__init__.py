@@ -1,0 +1,23 @@
+"""minirt: a small, real container runtime that a learner can look inside.
+
+Start with :class:`minirt.engine.Engine`::
+
+    from minirt import Engine
+    engine = Engine()
+    engine.images.build(path=".", tag="hello:1")
+    print(engine.containers.run("hello:1", ["ls", "/"], remove=True).decode())
+"""
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Engine", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # The engine pulls in every room; `import minirt` alone must stay cheap.
+    if name == "Engine":
+        from minirt.engine import Engine
+
+        return Engine
+    raise AttributeError(f"module 'minirt' has no attribute {name!r}")

@@ -1,0 +1,224 @@
+"""What the sandbox is asked to run: a small cousin of the OCI runtime-spec's ``config.json``.
+
+These are plain values that snapshots, volumes, networks and containers fill in and the sandbox carries out.
+They cross a Unix socket as JSON, so each variant names its ``kind``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+__all__ = [
+    "BindMount",
+    "DEFAULT_CAPABILITIES",
+    "HostNetwork",
+    "IdMapping",
+    "Lifetime",
+    "LoopbackNetwork",
+    "Mount",
+    "Network",
+    "OverlayRoot",
+    "Process",
+    "RootFilesystem",
+    "Rlimit",
+    "SandboxSpec",
+    "TmpfsMount",
+    "TreeRoot",
+    "User",
+    "spec_from_json",
+    "spec_to_json",
+]
+
+# Docker's default set (moby, oci/caps/defaults.go).
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+    "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayRoot:
+    """A root made by kernel overlayfs. ``lowers`` base first (the kernel wants them the other way round).
+
+    Without ``upper`` the root is read-only. ``volatile`` skips syncing the upper directory when unmounted: right
+    where a crash throws the directory away anyway (a build step).
+    """
+
+    kind: ClassVar[str] = "overlay"
+    lowers: tuple[str, ...]
+    upper: str | None = None
+    work: str | None = None
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRoot:
+    """A root that is a plain directory (the copy driver)."""
+
+    kind: ClassVar[str] = "tree"
+    path: str
+
+
+RootFilesystem = OverlayRoot | TreeRoot
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A directory or file of the machine seen at ``target``; with ``recursive`` the mounts below it too."""
+
+    kind: ClassVar[str] = "bind"
+    source: str
+    target: str
+    read_only: bool = False
+    recursive: bool = True
+    propagation: str = "rprivate"
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """Memory seen as a directory; ``size`` in bytes (0: the kernel's default)."""
+
+    kind: ClassVar[str] = "tmpfs"
+    target: str
+    size: int = 0
+    mode: int = 0o1777
+    options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
+
+
+Mount = BindMount | TmpfsMount
+
+
+@dataclass(frozen=True, slots=True)
+class IdMapping:
+    """``count`` ids from ``inside`` on are the machine's ids from ``outside`` on (user_namespaces(7))."""
+
+    inside: int
+    outside: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Numeric ids inside the container; names are looked up before."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rlimit:
+    """A resource limit by its runtime-spec name, such as ``RLIMIT_NOFILE``."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The program: ``argv`` (looked up in the container's PATH), environment, directory, user."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    user: User = User()
+    terminal: bool = False
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    no_new_privileges: bool = False
+    rlimits: tuple[Rlimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackNetwork:
+    """A network namespace with only ``lo`` (docker's ``none``)."""
+
+    kind: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """The machine's own network."""
+
+    kind: ClassVar[str] = "host"
+
+
+Network = LoopbackNetwork | HostNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long the container may live and where it keeps its truth.
+
+    ``state_dir`` None: tied to the client (a build step); it is killed as soon as the client's socket closes.
+    Otherwise the monitor writes ``state.json`` and ``log`` there and the container outlives the client.
+    """
+
+    state_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One container, ready to start. ``files`` are small texts laid over the root, such as /etc/hosts."""
+
+    id: str
+    root: RootFilesystem
+    process: Process
+    hostname: str = ""
+    mounts: tuple[Mount, ...] = ()
+    network: Network = HostNetwork()
+    lifetime: Lifetime = Lifetime()
+    files: Mapping[str, str] = field(default_factory=dict)
+    read_only: bool = False
+    privileged: bool = False
+    uid_map: tuple[IdMapping, ...] = ()
+    gid_map: tuple[IdMapping, ...] = ()
+    cgroup: str = ""
+
+
+_KINDS: dict[str, type[Any]] = {
+    cls.kind: cls for cls in (OverlayRoot, TreeRoot, BindMount, TmpfsMount, LoopbackNetwork, HostNetwork)
+}
+
+
+def _tagged(value: Any) -> dict[str, Any]:
+    return {"kind": value.kind, **asdict(value)}
+
+
+def _untagged(data: Mapping[str, Any]) -> Any:
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "kind"}
+    return _KINDS[data["kind"]](**fields)
+
+
+def spec_to_json(spec: SandboxSpec) -> dict[str, Any]:
+    """For the spawner's socket; :func:`spec_from_json` reads it back to an equal value."""
+    data = asdict(spec)
+    data["root"] = _tagged(spec.root)
+    data["mounts"] = [_tagged(mount) for mount in spec.mounts]
+    data["network"] = _tagged(spec.network)
+    return data
+
+
+def spec_from_json(data: Mapping[str, Any]) -> SandboxSpec:
+    """The spawner's side of :func:`spec_to_json`."""
+    process = dict(data["process"])
+    user = process["user"]
+    process["user"] = User(user["uid"], user["gid"], tuple(user["groups"]))
+    process["argv"] = tuple(process["argv"])
+    process["capabilities"] = tuple(process["capabilities"])
+    process["rlimits"] = tuple(Rlimit(**limit) for limit in process["rlimits"])
+    return SandboxSpec(
+        **{
+            **data,
+            "root": _untagged(data["root"]),
+            "process": Process(**process),
+            "mounts": tuple(_untagged(mount) for mount in data["mounts"]),
+            "network": _untagged(data["network"]),
+            "lifetime": Lifetime(**data["lifetime"]),
+            "uid_map": tuple(IdMapping(**entry) for entry in data["uid_map"]),
+            "gid_map": tuple(IdMapping(**entry) for entry in data["gid_map"]),
+        }
+    )
