@@ -335,7 +335,7 @@ class SpawnerLost(SandboxError):
 
 
 class Unsupported(MinirtError):
-    """This machine cannot do it, or minirt does not do it; the message says which."""
+    """Neither this machine nor this version can do it; the message says which."""
 
     exit_code = 125
 

@@ -21,7 +21,7 @@ __all__ = ["ContainerConfig", "Healthcheck", "History", "ImageConfig"]
 
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
-    """``HEALTHCHECK`` (docker image-spec v1.2). Times in nanoseconds, 0 for the default; ``test`` as docker keeps it."""
+    """``HEALTHCHECK`` (docker image-spec v1.2). Times are in nanoseconds, 0 for the default."""
 
     test: tuple[str, ...] = ()
     interval: int = 0

@@ -49,7 +49,7 @@ class Reference:
         if tag is not None and not _TAG.fullmatch(tag):
             raise InvalidReference(
                 f"invalid reference format: {tag!r} is not a tag",
-                hint="A tag has letters, digits, '_', '.' and '-', at most 128, and starts with a letter, digit or '_'.",
+                hint="A tag has letters, digits, '_', '.' and '-', at most 128, not '.' or '-' first.",
             )
         if tag is None and digest is None:
             tag = default_tag
