@@ -1,0 +1,78 @@
+"""Locks between processes: one ``flock`` per thing, as files under ``locks/`` that a learner can list.
+
+The kernel drops a lock when its holder dies, so a kill -9 never leaves one behind. Each ``with`` opens the file anew,
+so that two threads of one process exclude each other as two processes do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from minirt.errors import Conflict
+from minirt.store.files import storage_errors
+
+__all__ = ["Locks", "open_locked"]
+
+_POLL = 0.005  # seconds between two tries when there is a timeout
+
+
+class Locks:
+    """The locks of one home. ``directory`` must exist."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @contextmanager
+    def lock(self, name: str, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
+        """Hold the lock ``name``; ``shared`` lets other shared holders in.
+
+        Waits for ever without a ``timeout`` (seconds); with one, raises :class:`Conflict` when it is over. Not
+        re-entrant: asking twice in one thread waits for itself.
+        """
+        path = self._directory / f"{quote(name, safe='')}.lock"
+        with storage_errors(f"locking {name}"):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _acquire(fd, name, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout)
+            yield
+        finally:
+            # Closing drops the lock. The file stays: removing it would let two holders in, each on its own inode.
+            os.close(fd)
+
+
+def open_locked(path: Path) -> int | None:
+    """Open ``path`` and lock it if nobody holds it: the descriptor, or ``None`` if it is held or gone."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _acquire(fd: int, name: str, kind: int, timeout: float | None) -> None:
+    if timeout is None:
+        fcntl.flock(fd, kind)
+        return
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise Conflict(
+                    f"{name} is busy: another minirt process held its lock for {timeout:g} s",
+                    hint="Wait for the other build, pull or prune to end, then try again.",
+                ) from None
+        time.sleep(_POLL)
