@@ -1,0 +1,195 @@
+"""The life of a container: created, started, paused, stopped, removed.
+
+A container is one directory. It exists from the moment its ``config.json`` does until that file is unlinked, the
+first step of removing it; so a kill at any instant leaves a container or none, and leftovers without a
+``config.json`` are swept by the next :meth:`Lifecycle.sweep`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from minirt.containers import processes
+from minirt.containers.attaching import Attachment
+from minirt.containers.creating import make_record
+from minirt.containers.records import ContainerRecord, MountPoint
+from minirt.containers.request import CreateRequest
+from minirt.containers.shelf import Shelf
+from minirt.containers.starting import make_spec, network_of
+from minirt.containers.state import State, read_state
+from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
+from minirt.linux.probe import Machine
+from minirt.model.cancel import Cancel
+from minirt.sandbox import Sandbox
+from minirt.snapshots import OverlaySnapshots, Union
+from minirt.store import Store
+from minirt.volumes import Volumes
+
+__all__ = ["Lifecycle", "Rooms"]
+
+Output = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms below that containers are made with."""
+
+    store: Store
+    snapshots: OverlaySnapshots
+    sandbox: Sandbox
+    volumes: Volumes
+    machine: Machine
+    now: Callable[[], str]
+
+
+class Lifecycle:
+    """All calls are safe from several threads and processes; one lock a container orders them."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self.shelf = Shelf(rooms.store)
+
+    def create(self, request: CreateRequest, cancel: Cancel | None = None) -> ContainerRecord:
+        """Make the storage layer, then the record. Raises what :func:`make_record` does, NameInUse, StoreError."""
+        rooms = self._rooms
+        network_of(request.network)
+        record = make_record(request, rooms.volumes, rooms.now(), self._mounts_of)
+        directory = self.shelf.directory(record.id)
+        try:
+            rooms.snapshots.ensure(request.image.layers, cancel)
+            rooms.snapshots.prepare(record.diff_ids, directory)
+            self._fill_volumes(record)
+            return self.shelf.add(record)
+        except BaseException:
+            rooms.snapshots.discard(directory)
+            self._drop_anonymous(record)
+            raise
+
+    def _mounts_of(self, name: str) -> tuple[MountPoint, ...]:
+        return self.shelf.get(name).mounts
+
+    def _fill_volumes(self, record: ContainerRecord) -> None:
+        """An empty volume starts with what the image has in its place (docker's rule for volumes, not for binds)."""
+        for point in record.mounts:
+            source = Path(point.source)
+            if point.kind != "volume" or point.no_copy or not source.is_dir() or any(source.iterdir()):
+                continue
+            arguments = {"source": point.destination, "target": point.source}
+            root = self._rooms.snapshots.view(record.diff_ids)
+            with self._rooms.store.lock(f"volume-{point.name}"):
+                self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
+
+    def start(
+        self, record: ContainerRecord, *, stdin: int | None = None, output: Output | None = None
+    ) -> Attachment | None:
+        """Start it. With ``output`` (called with the stream's name and bytes) an attachment is returned.
+
+        Raises CommandNotFound, CommandNotExecutable, SandboxError; an already running container is left as it is.
+        """
+        rooms = self._rooms
+        directory = self.shelf.directory(record.id)
+        with rooms.store.lock(f"container-{record.id}"):
+            if read_state(directory).alive:
+                return None
+            self._check_mounts(record)
+            root = rooms.snapshots.reopen(record.diff_ids, directory)
+            union = Union.of([*(Path(lower) for lower in root.lowers), directory / "upper"])
+            spec = make_spec(record, directory, root, union, (rooms.machine.uid_map, rooms.machine.gid_map))
+            return Attachment.start(rooms.sandbox, spec, stdin, output)
+
+    def _check_mounts(self, record: ContainerRecord) -> None:
+        for point in record.mounts:
+            if point.kind == "volume":
+                self._rooms.volumes.get(point.name)
+
+    def state(self, record: ContainerRecord) -> State:
+        """What it does right now."""
+        return read_state(self.shelf.directory(record.id))
+
+    def _running(self, record: ContainerRecord) -> State:
+        state = self.state(record)
+        if not state.alive:
+            raise ContainerNotRunning(
+                f"Container {record.name} is not running", hint=f"Start it first: docker start {record.name}"
+            )
+        return state
+
+    def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
+        """Raises ContainerNotRunning, InvalidSpec."""
+        processes.send(self._running(record), processes.parse_signal(signal))
+
+    def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
+        state = self.state(record)
+        if not state.alive:
+            return
+        processes.send(state, processes.parse_signal(record.stop_signal))
+        if state.paused:
+            self.unpause(record)
+        patience = record.stop_timeout if timeout is None else timeout
+        if not processes.wait_end(state, max(patience, 0), cancel):
+            processes.send(state, processes.parse_signal("KILL"))
+        self.wait(record, cancel=cancel)
+
+    def wait(
+        self, record: ContainerRecord, *, timeout: float | None = None, cancel: Cancel | None = None
+    ) -> State | None:
+        """Wait for the end and return the last state; None when ``timeout`` (seconds) came first."""
+        state = self.state(record)
+        if state.alive and not processes.wait_end(state, timeout, cancel):
+            return None
+        # The first process is gone; its monitor writes the end within moments, or is gone itself.
+        while (state := self.state(record)).alive:
+            processes.wait_moment(cancel)
+        return state
+
+    def pause(self, record: ContainerRecord) -> None:
+        """Raises ContainerNotRunning, Conflict."""
+        state = self._running(record)
+        if state.paused:
+            raise Conflict(f"Container {record.name} is already paused")
+        processes.stop_all(state)
+        (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
+
+    def unpause(self, record: ContainerRecord) -> None:
+        """Raises ContainerNotRunning, Conflict."""
+        state = self._running(record)
+        if not state.paused:
+            raise Conflict(f"Container {record.name} is not paused")
+        (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
+        processes.resume(state)
+
+    def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
+        if self.state(record).alive:
+            if not force:
+                raise ContainerIsRunning(
+                    f"cannot remove container {record.name!r}: container is running: stop the container before"
+                    " removing or force remove",
+                    hint=f"docker stop {record.name}, or docker rm -f {record.name}",
+                )
+            with contextlib.suppress(ContainerNotRunning):
+                self.kill(record)
+            self.wait(record)
+        directory = self.shelf.directory(record.id)
+        with self._rooms.store.lock(f"container-{record.id}"):
+            (directory / "config.json").unlink(missing_ok=True)
+            self._rooms.snapshots.discard(directory)
+        if volumes or record.auto_remove:
+            self._drop_anonymous(record)
+
+    def _drop_anonymous(self, record: ContainerRecord) -> None:
+        used = {point.name for other in self.shelf.list() if other.id != record.id for point in other.mounts}
+        for point in record.mounts:
+            if point.anonymous and point.name not in used:
+                with contextlib.suppress(Exception):
+                    self._rooms.volumes.remove(point.name)
+
+    def reap(self) -> None:
+        """Remove what was started with ``--rm``, has ended, and whose starter is no longer there to remove it."""
+        for record in self.shelf.list():
+            if record.auto_remove and self.state(record).status == "exited":
+                self.remove(record)

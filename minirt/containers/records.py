@@ -1,0 +1,114 @@
+"""What a container is: the part that is written once, when it is created (``containers/<id>/config.json``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from minirt.errors import InvalidDocument
+from minirt.model.digest import Digest
+
+__all__ = ["ContainerRecord", "MountPoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One entry of ``Mounts`` in ``docker inspect``. ``kind`` is volume, bind or tmpfs; ``name`` a volume's."""
+
+    kind: str
+    destination: str
+    source: str = ""
+    name: str = ""
+    read_write: bool = True
+    anonymous: bool = False
+    size: int = 0
+    mode: int = 0o1777
+    propagation: str = "rprivate"
+    no_copy: bool = False
+    options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
+
+    def to_docker(self) -> dict[str, Any]:
+        """As docker prints it."""
+        head: dict[str, Any] = {"Type": self.kind}
+        if self.name:
+            head["Name"] = self.name
+        return head | {
+            "Source": self.source,
+            "Destination": self.destination,
+            "Driver": "local" if self.kind == "volume" else "",
+            "Mode": "" if self.read_write else "ro",
+            "RW": self.read_write,
+            "Propagation": self.propagation if self.kind == "bind" else "",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """Everything that starting the container needs and that does not change while it lives.
+
+    ``argv`` is entrypoint and command joined; ``created`` RFC 3339 in UTC; ``user`` as written (looked up at
+    each start, because /etc/passwd may change inside); ``stop_timeout`` in seconds.
+    """
+
+    id: str
+    name: str
+    created: str
+    image: str
+    image_id: Digest
+    diff_ids: tuple[Digest, ...]
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    hostname: str = ""
+    terminal: bool = False
+    stdin_open: bool = False
+    mounts: tuple[MountPoint, ...] = ()
+    network: str = "host"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    auto_remove: bool = False
+    read_only: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    stop_signal: str = "SIGTERM"
+    stop_timeout: int = 10
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return self.entrypoint + self.command
+
+    @property
+    def short_id(self) -> str:
+        return self.id[:12]
+
+    def to_bytes(self) -> bytes:
+        data = asdict(self)
+        data["image_id"] = str(self.image_id)
+        data["diff_ids"] = [str(diff_id) for diff_id in self.diff_ids]
+        return json.dumps(data, indent=1, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> ContainerRecord:
+        """Raises :class:`InvalidDocument`; unknown fields, of a newer version, are left out."""
+        try:
+            data = {k: v for k, v in json.loads(raw).items() if k in cls.__dataclass_fields__}
+            lists = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
+            return cls(
+                **{
+                    **data,
+                    **lists,
+                    "image_id": Digest.parse(data["image_id"]),
+                    "diff_ids": tuple(Digest.parse(text) for text in data["diff_ids"]),
+                    "mounts": tuple(
+                        MountPoint(**{**mount, "options": tuple(mount["options"])}) for mount in data["mounts"]
+                    ),
+                }
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidDocument(f"not a container's config.json: {error!r}") from error

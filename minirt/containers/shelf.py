@@ -1,0 +1,80 @@
+"""The containers of one home: finding, listing and naming them. ``containers/<id>/`` holds one each."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from minirt.containers.names import check_name, random_name
+from minirt.containers.records import ContainerRecord
+from minirt.errors import ContainerNotFound, InvalidDocument, InvalidInput, NameInUse
+from minirt.store import Store
+from minirt.store.files import atomic_write
+
+__all__ = ["Shelf"]
+
+
+class Shelf:
+    """Safe from several processes: a name is given under one lock, everything else is one atomic file."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._home = store.home / "containers"
+
+    def directory(self, id: str) -> Path:
+        return self._home / id
+
+    def list(self) -> tuple[ContainerRecord, ...]:
+        """Every container, newest first."""
+        found = [record for id in self._ids() if (record := self._read(id)) is not None]
+        return tuple(sorted(found, key=lambda record: record.created, reverse=True))
+
+    def get(self, text: str) -> ContainerRecord:
+        """By id, by name, or by a prefix of an id that fits only one. Raises :class:`ContainerNotFound`."""
+        if len(text) == 64 and (record := self._read(text)) is not None:
+            return record
+        records = self.list()
+        for record in records:
+            if text in (record.name, f"/{record.name}"):
+                return record
+        matches = [record for record in records if text and record.id.startswith(text)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise InvalidInput(
+                f"multiple containers found with id prefix {text}", hint="Type more of the id, or use the name."
+            )
+        near = difflib.get_close_matches(text, [record.name for record in records], 1)
+        hint = f"Did you mean {near[0]!r}?" if near else "`docker ps -a` lists those there are."
+        raise ContainerNotFound(f"No such container: {text}", hint=hint)
+
+    def add(self, record: ContainerRecord) -> ContainerRecord:
+        """Write the record, under the name it has or a made-up one. Raises :class:`NameInUse`."""
+        from dataclasses import replace
+
+        with self._store.lock("container-names"):
+            taken = {other.name: other.id for other in self.list()}
+            name = record.name
+            if not name:
+                name = random_name(taken)
+            elif check_name(name) in taken:
+                raise NameInUse(
+                    f'Conflict. The container name "/{name}" is already in use by container "{taken[name]}"',
+                    hint=f"Remove it (docker rm {name}) or choose another name.",
+                )
+            named = replace(record, name=name)
+            atomic_write(self.directory(record.id) / "config.json", named.to_bytes())
+            return named
+
+    def _ids(self) -> list[str]:
+        try:
+            return [entry.name for entry in self._home.iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def _read(self, id: str) -> ContainerRecord | None:
+        # A directory without config.json is a container that is being made or removed right now.
+        try:
+            return ContainerRecord.from_bytes((self.directory(id) / "config.json").read_bytes())
+        except (OSError, InvalidDocument):
+            return None

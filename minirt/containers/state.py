@@ -1,0 +1,81 @@
+"""What a container does right now: the part its monitor writes (``containers/<id>/state.json``).
+
+The file alone may be wrong: a monitor that was killed, or a machine that was switched off, never wrote the end.
+So a state that says "running" is believed only while the monitor lives, named by its pid *and* start time,
+because pids are used again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from minirt.linux import processes
+
+__all__ = ["State", "read_state"]
+
+_KILLED = 137
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """docker's states: created, running, paused, exited, dead. Times are RFC 3339 in UTC or empty."""
+
+    status: str
+    pid: int = 0
+    start_time: int = 0
+    monitor_pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    paused: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return self.status in ("running", "paused")
+
+
+def read_state(directory: Path) -> State:
+    """The truth about the container kept in ``directory``; never raises for a missing or torn file."""
+    try:
+        data = json.loads((directory / "state.json").read_bytes())
+    except (OSError, ValueError):
+        return State("created")
+    state = State(
+        status=str(data.get("Status", "created")),
+        pid=int(data.get("Pid", 0)),
+        start_time=int(data.get("StartTime", 0)),
+        monitor_pid=int(data.get("MonitorPid", 0)),
+        exit_code=int(data.get("ExitCode", 0)),
+        error=str(data.get("Error", "")),
+        started_at=str(data.get("StartedAt", "")),
+        finished_at=str(data.get("FinishedAt", "")),
+    )
+    if not state.alive:
+        return state
+    if not processes.is_alive(state.pid, state.start_time):
+        return _ended_unseen(state, int(data.get("MonitorStartTime", 0)))
+    return replace(state, status="paused", paused=True) if _is_paused(directory, state) else state
+
+
+def _is_paused(directory: Path, state: State) -> bool:
+    # The note names the process it was written for: a later start of the same container is not paused.
+    try:
+        return (directory / "paused").read_text() == str(state.start_time)
+    except OSError:
+        return False
+
+
+def _ended_unseen(state: State, monitor_start: int) -> State:
+    # The monitor may be between the container's end and its last write; only when it is gone too is the end lost.
+    if processes.is_alive(state.monitor_pid, monitor_start):
+        return state
+    return State(
+        "exited",
+        exit_code=_KILLED,
+        error="its monitor was killed, or the machine went down; the container ended with it",
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+    )

@@ -1,0 +1,84 @@
+"""What every snapshot driver does, and the values that go in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from minirt.model.cancel import Cancel
+from minirt.model.digest import Digest
+from minirt.model.manifest import Descriptor
+from minirt.model.spec import RootFilesystem
+
+__all__ = ["Layer", "LayerSource", "Snapshots", "WhiteoutMark", "Worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSource:
+    """A layer of an image: its blob, and the digest of its tar once decompressed."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class WhiteoutMark:
+    """A path of a lower layer that a layer hides; ``opaque``: everything below that directory."""
+
+    path: str
+    opaque: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that has just been made. ``content_bytes`` counts file contents, ``entries`` paths."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    content_bytes: int
+    entries: int
+    whiteouts: tuple[WhiteoutMark, ...] = ()
+
+
+class Worker(Protocol):
+    """Does filesystem work with the ids that containers have (:meth:`minirt.sandbox.Sandbox.call`)."""
+
+    def __call__(
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        root: RootFilesystem | None = None,
+        fds: Sequence[int] = (),
+        cancel: Cancel | None = None,
+    ) -> Any: ...
+
+
+class Snapshots(Protocol):
+    """One kind of root filesystem.
+
+    All calls are safe from several threads and processes. What they make appears by one rename or not at all.
+    """
+
+    def ensure(self, layers: Sequence[LayerSource], cancel: Cancel | None = None) -> None:
+        """Unpack the layers that are not unpacked yet. Raises BlobNotFound, CorruptBlob, LayerError, StorageFull."""
+
+    def prepare(self, diff_ids: Sequence[Digest], where: Path, *, volatile: bool = False) -> RootFilesystem:
+        """A writable root on top of the layers (base first), its changes kept in ``where``, which must be new."""
+
+    def view(self, diff_ids: Sequence[Digest]) -> RootFilesystem:
+        """The same root, read-only."""
+
+    def commit(self, where: Path, *, keep: bool = False, epoch: int | None = None) -> Layer:
+        """Make a layer of what changed in ``where``; unless ``keep``, ``where`` is used up by it.
+
+        With ``epoch`` (seconds), no file in the layer is younger.
+        """
+
+    def discard(self, where: Path) -> None:
+        """Remove ``where`` and all in it, whatever the owners and modes. Quiet when it is gone already."""
+
+    def diff_path(self, diff_id: Digest) -> Path:
+        """The directory of the layer's own files."""

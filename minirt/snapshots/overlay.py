@@ -1,0 +1,126 @@
+"""Snapshots by kernel overlayfs.
+
+A layer is unpacked once, in the form in which overlayfs wants its lower directories (whiteouts as character
+devices 0:0, opaque directories by an extended attribute), so that mounting a root filesystem copies nothing.
+Nothing is mounted here: a root filesystem is a value that the sandbox mounts in the container's own mount
+namespace, and which therefore ends with the container's last process.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from minirt.errors import LayerError
+from minirt.model.cancel import Cancel
+from minirt.model.digest import Digest
+from minirt.model.manifest import Descriptor
+from minirt.model.spec import OverlayRoot
+from minirt.snapshots.contract import Layer, LayerSource, WhiteoutMark, Worker
+from minirt.store import Store
+
+__all__ = ["OverlaySnapshots"]
+
+_WORK = "minirt.snapshots.work"
+
+
+class OverlaySnapshots:
+    """The driver. ``privileged`` says which family of extended attributes the kernel reads (see overlayfs.rst)."""
+
+    def __init__(self, store: Store, worker: Worker, *, privileged: bool, one_id: bool) -> None:
+        self._store = store
+        self._worker = worker
+        self._form = {"privileged": privileged, "one_id": one_id}
+        self._layers = store.home / "layers"
+
+    def diff_path(self, diff_id: Digest) -> Path:
+        return self._layers / diff_id.hex / "diff"
+
+    def ensure(self, layers: Sequence[LayerSource], cancel: Cancel | None = None) -> None:
+        """See :meth:`Snapshots.ensure`."""
+        for layer in layers:
+            if not self.diff_path(layer.diff_id).is_dir():
+                self._unpack(layer, cancel)
+
+    def _unpack(self, layer: LayerSource, cancel: Cancel | None) -> None:
+        # The lock is per layer: two images that share one wait for each other only there.
+        with self._store.lock(f"layer-{layer.diff_id.hex}"):
+            if self.diff_path(layer.diff_id).is_dir():
+                return
+            staging = self._staging()
+            arguments = {
+                **self._form,
+                "home": str(self._store.home),
+                "digest": str(layer.descriptor.digest),
+                "size": layer.descriptor.size,
+                "media_type": layer.descriptor.media_type,
+                "diff_id": str(layer.diff_id),
+                "staging": str(staging),
+            }
+            try:
+                self._worker(f"{_WORK}:unpack", arguments, cancel=cancel)
+            except BaseException:
+                self.discard(staging)
+                raise
+
+    def _staging(self) -> Path:
+        staging = self._store.home / "tmp" / f"layer-{secrets.token_hex(8)}"
+        staging.parent.mkdir(exist_ok=True)
+        return staging
+
+    def prepare(self, diff_ids: Sequence[Digest], where: Path, *, volatile: bool = False) -> OverlayRoot:
+        """See :meth:`Snapshots.prepare`."""
+        where.mkdir(parents=True, exist_ok=True)
+        upper, work = where / "upper", where / "work"
+        # The merged root takes its mode from the upper directory, so a new one starts as the layer below has it.
+        mode = os.stat(self.diff_path(diff_ids[-1])).st_mode & 0o7777 if diff_ids else 0o755
+        upper.mkdir()
+        upper.chmod(mode)
+        work.mkdir(mode=0o700)
+        return OverlayRoot(self._lowers(diff_ids), str(upper), str(work), volatile)
+
+    def reopen(self, diff_ids: Sequence[Digest], where: Path) -> OverlayRoot:
+        """The root that :meth:`prepare` made, for a container that starts again."""
+        return OverlayRoot(self._lowers(diff_ids), str(where / "upper"), str(where / "work"))
+
+    def view(self, diff_ids: Sequence[Digest]) -> OverlayRoot:
+        """See :meth:`Snapshots.view`."""
+        return OverlayRoot(self._lowers(diff_ids))
+
+    def _lowers(self, diff_ids: Sequence[Digest]) -> tuple[str, ...]:
+        if not diff_ids:
+            # FROM scratch: overlayfs wants at least one lower directory, so there is an empty one for all.
+            empty = self._layers / "empty"
+            empty.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return (str(empty),)
+        # An image may hold one layer twice, but the kernel refuses a directory twice. Only the topmost counts: it has
+        # every entry and every whiteout that the same layer further down has.
+        unique = dict.fromkeys(reversed(diff_ids))
+        return tuple(str(self.diff_path(diff_id)) for diff_id in reversed(unique))
+
+    def commit(self, where: Path, *, keep: bool = False, epoch: int | None = None) -> Layer:
+        """See :meth:`Snapshots.commit`."""
+        arguments = {
+            **self._form,
+            "home": str(self._store.home),
+            "where": str(where),
+            "keep": keep,
+            "epoch": epoch,
+        }
+        made = self._worker(f"{_WORK}:commit", arguments)
+        if not isinstance(made, dict):
+            raise LayerError("the layer could not be packed", cause="the worker gave no answer")
+        return Layer(
+            Descriptor.from_json(made["descriptor"]),
+            Digest.parse(made["diff_id"]),
+            made["content_bytes"],
+            made["entries"],
+            tuple(WhiteoutMark(path, opaque) for path, opaque in made["whiteouts"]),
+        )
+
+    def discard(self, where: Path) -> None:
+        """See :meth:`Snapshots.discard`."""
+        if where.exists():
+            self._worker(f"{_WORK}:discard", {"where": str(where)})
