@@ -109,7 +109,7 @@ class BuildView:
             detail=word.get(state.status, "the image to be"),
             status=Status.WAITING if state.status is Status.RUNNING else state.status,
             chips=(Chip(human_size(sum(layer.size for layer in made)), plural(len(made), "new layer"), Look.LAYER),)
-            if made
+            if made and state.status is not Status.FAILED
             else (),
             tooltip=f"{build_title(state)}\n{build_totals(state, stable=self.stable)}",
             width=size[0],
@@ -164,7 +164,7 @@ def _edges(state: BuildState) -> Iterator[Edge]:
         yield from (Edge(one, other) for one, other in itertools.pairwise(ids))
         yield from _copies(stage, stages)
     if stages and stages[-1].steps:
-        yield Edge(_step_id(stages[-1].steps[-1].id), "image")
+        yield Edge(_step_id(stages[-1].steps[-1].id), "image", EdgeKind.MAKES)
 
 
 def _copies(stage: PlannedStage, stages: tuple[PlannedStage, ...]) -> Iterator[Edge]:

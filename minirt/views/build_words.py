@@ -66,7 +66,7 @@ def step_detail(step: StepState, state: BuildState, *, stable: bool, at: float |
     elif step.status is Status.RUNNING and step.last_line:
         parts.append(step.last_line)
     elif step.missed and step.status in (Status.RUNNING, Status.DONE):
-        parts.append(step.missed)
+        parts.append(f"not cached: {step.missed}")
     hidden = _hidden_count(step)
     if hidden:
         parts.insert(1, plural(hidden, "whiteout"))
@@ -84,7 +84,7 @@ def step_chip(step: StepState) -> Chip:
         return (
             Chip(plural(layers, "layer"), human_size(step.pull.total_bytes), Look.LAYER)
             if layers and step.pull
-            else (Chip("base", "", Look.EMPTY))
+            else (Chip("base image", "", Look.EMPTY))
         )
     if step.status in (Status.CACHED, Status.DONE):
         return Chip("layer", "", Look.LAYER)

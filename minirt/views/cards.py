@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xml.sax.saxutils import quoteattr
 
-from minirt.views.graph import Chip, Look, Node, Status
+from minirt.views.graph import Chip, Kind, Look, Node, Status
 from minirt.views.layout import Box
 from minirt.views.shapes import icon, rectangle, text_at, title
 from minirt.views.text import shorten, text_width
-from minirt.views.theme import INK, LOOKS, SOFT_INK, STATUSES, Paint
+from minirt.views.theme import ALERT, INK, LOOKS, SOFT_INK, STATUSES, Paint
 
 __all__ = ["draw_node"]
 
@@ -42,6 +42,8 @@ def draw_node(node: Node, box: Box) -> str:
 
 
 def _paint(node: Node) -> Paint:
+    if node.kind is Kind.IMAGE and node.status is Status.DONE:
+        return LOOKS[Look.IMAGE]
     return LOOKS[node.look] if node.status is Status.PLAIN else STATUSES[node.status]
 
 
@@ -64,7 +66,7 @@ def _words(node: Node, left: float, right: float, box: Box, paint: Paint) -> str
         parts.append(text_at(x, baseline, heading, 12.5, INK, bold=True, struck=node.struck and not node.text))
         x += text_width(heading, 12.5, bold=True) + 7
     if node.alert:
-        parts.append(icon("warning", x, baseline - 12, paint.accent, scale=0.9))
+        parts.append(icon("warning", x, baseline - 12, ALERT, scale=0.9))
         x += 20
     if node.text and detail_right - x > 20:
         ink = SOFT_INK if node.struck else INK

@@ -13,7 +13,7 @@ from minirt.views.graph import Edge, EdgeKind, Graph, Group, Node
 __all__ = ["to_dot"]
 
 _POINTS = 72.0
-_WEIGHTS = {EdgeKind.THEN: "100", EdgeKind.STACK: "10", EdgeKind.BESIDE: "100"}
+_WEIGHTS = {EdgeKind.THEN: "100", EdgeKind.STACK: "10", EdgeKind.BESIDE: "100", EdgeKind.MAKES: "100"}
 
 
 def to_dot(graph: Graph) -> str:
@@ -24,7 +24,7 @@ def to_dot(graph: Graph) -> str:
     digraph.attr(
         "graph",
         rankdir="BT" if graph.upwards else "TB",
-        nodesep=_inches(22),
+        nodesep=_inches(44 if graph.groups else 22),
         ranksep=_inches(graph.gap),
         pad="0",
         margin="0",
@@ -61,6 +61,9 @@ def _add_node(digraph: Any, node: Node) -> None:
 
 def _add_edge(digraph: Any, edge: Edge) -> None:
     attributes = {"weight": _WEIGHTS.get(edge.kind, "1")}
+    if edge.kind in (EdgeKind.BUILDS_ON, EdgeKind.MAKES):
+        # Two ranks, so that the frame around the nodes keeps clear of what comes after it.
+        attributes["minlen"] = "2"
     if edge.kind is EdgeKind.BESIDE:
         attributes["style"] = "invis"
     digraph.edge(edge.source, edge.target, **attributes)

@@ -63,6 +63,7 @@ class EdgeKind(StrEnum):
     THEN = "then"
     COPIES = "copies"
     BUILDS_ON = "builds-on"
+    MAKES = "makes"
     STACK = "stack"
     NAMES = "names"
     BESIDE = "beside"

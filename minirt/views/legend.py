@@ -26,7 +26,7 @@ def draw_legend(items: Sequence[LegendItem], x: float, y: float, width: float) -
     """The signs and their words from the left upper corner ``x``, ``y``."""
     parts = ['<g class="legend">']
     for row, members in enumerate(_rows(items, width)):
-        at = x + 2
+        at = x
         for item in members:
             parts.append(_sign(item, at, y + row * _ROW))
             parts.append(text_at(at + _SIGN, y + row * _ROW + 12, item.text, _SIZE, PAGE_INK))

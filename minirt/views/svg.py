@@ -36,7 +36,7 @@ def to_svg(graph: Graph) -> str:
     place = _layout(to_dot(graph))
     width = max(place.width, _MINIMUM_WIDTH) + 2 * _MARGIN
     head = 48.0 if graph.subtitle else 30.0
-    foot = legend_height(graph.legend, width - 2 * _MARGIN)
+    foot = legend_height(graph.legend, width - 4 * _MARGIN)
     height = head + place.height + foot + _MARGIN
     parts = [_open(graph, width, height), _header(graph, width)]
     left = (width - place.width) / 2
@@ -44,7 +44,7 @@ def to_svg(graph: Graph) -> str:
     parts += _body(graph, place)
     parts.append("</g>")
     if graph.legend:
-        parts.append(draw_legend(graph.legend, _MARGIN, head + place.height + 14, width - 2 * _MARGIN))
+        parts.append(draw_legend(graph.legend, _edge_of(graph), head + place.height + 14, width - 4 * _MARGIN))
     parts.append("</svg>\n")
     return "".join(parts)
 
@@ -59,13 +59,18 @@ def _open(graph: Graph, width: float, height: float) -> str:
     )
 
 
+def _edge_of(graph: Graph) -> float:
+    """Where cards or frames begin: words above and below begin there too."""
+    return _MARGIN + (8.0 if graph.groups else 0.0)
+
+
 def _spoken(graph: Graph) -> str:
     return ". ".join(part for part in (graph.title, graph.subtitle) if part)
 
 
 def _header(graph: Graph, width: float) -> str:
     paint = STATUSES[graph.status]
-    x = _MARGIN + 2
+    x = _edge_of(graph)
     parts = []
     if graph.status is not Status.PLAIN:
         parts.append(icon(paint.icon, x, 5, paint.accent))
@@ -73,7 +78,7 @@ def _header(graph: Graph, width: float) -> str:
     room = width - x - _MARGIN
     parts.append(text_at(x, 18, shorten(graph.title, room, 14, bold=True), 14, PAGE_INK, bold=True))
     if graph.subtitle:
-        parts.append(text_at(_MARGIN + 2, 36, shorten(graph.subtitle, room, 11.5), 11.5, PAGE_INK))
+        parts.append(text_at(_edge_of(graph), 36, shorten(graph.subtitle, width - 32, 11.5), 11.5, PAGE_INK))
     return '<g class="header">' + "".join(parts) + "</g>"
 
 

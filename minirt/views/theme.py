@@ -12,13 +12,27 @@ from dataclasses import dataclass
 
 from minirt.views.graph import EdgeKind, Look, Status
 
-__all__ = ["COLOURS", "EDGES", "ICONS", "INK", "LOOKS", "MONO", "PAGE_INK", "SANS", "SOFT_INK", "STATUSES", "Paint"]
+__all__ = [
+    "ALERT",
+    "COLOURS",
+    "EDGES",
+    "ICONS",
+    "INK",
+    "LOOKS",
+    "MONO",
+    "PAGE_INK",
+    "SANS",
+    "SOFT_INK",
+    "STATUSES",
+    "Paint",
+]
 
 SANS = "Helvetica, Arial, Liberation Sans, sans-serif"
 MONO = "Liberation Mono, Menlo, Consolas, DejaVu Sans Mono, monospace"
 
 INK = "#1c2330"
 SOFT_INK = "#4d5866"
+ALERT = "#a86f00"
 PAGE_INK = "#7b8490"
 """For text on the page itself: 3.9 to 1 on white, 4.9 to 1 on JupyterLab's dark grey."""
 
@@ -62,6 +76,7 @@ LOOKS: dict[Look, Paint] = {
 EDGES: dict[EdgeKind, tuple[str, str, float]] = {
     EdgeKind.THEN: ("#8b95a1", "", 1.3),
     EdgeKind.COPIES: ("#3f8fc6", "5 3", 1.6),
+    EdgeKind.MAKES: ("#7a6fb0", "", 1.6),
     EdgeKind.BUILDS_ON: ("#7a6fb0", "", 1.8),
     EdgeKind.STACK: ("#8b95a1", "", 1.6),
     EdgeKind.NAMES: ("#7a6fb0", "2 3", 1.4),
@@ -70,15 +85,15 @@ EDGES: dict[EdgeKind, tuple[str, str, float]] = {
 # Drawn in a 16 by 16 box with strokes of the accent colour; "F" at the start asks for a fill instead.
 ICONS = {
     "circle": "M8 3a5 5 0 1 0 0 10a5 5 0 1 0 0-10",
-    "play": "F4.5 2.5L13 8L4.5 13.5Z",
+    "play": "FM4.5 2.5L13 8L4.5 13.5Z",
     "again": "M12.6 5.4A5.2 5.2 0 1 0 13.2 8M13.2 2.6V5.8H10",
     "check": "M3 8.6L6.4 12L13 4.6",
     "cross": "M4 4L12 12M12 4L4 12",
-    "stop": "F4 4H12V12H4Z",
+    "stop": "FM4 4H12V12H4Z",
     "layer": "M8 3L14 6L8 9L2 6ZM2 9.4L8 12.4L14 9.4",
     "shared": "M4 12V8.5Q4 6.5 8 6.5Q12 6.5 12 8.5V12M8 6.5V3M2.6 12H5.4M10.6 12H13.4",
     "single": "M8 2.8V12M5.6 12H10.4",
-    "dot": "F8 4a4 4 0 1 0 0 8a4 4 0 1 0 0-8",
+    "dot": "FM8 4a4 4 0 1 0 0 8a4 4 0 1 0 0-8",
     "ghost": "M8 4a4 4 0 1 0 0 8a4 4 0 1 0 0-8",
     "tag": "M2.5 7.5V2.5H7.5L13.5 8.5L8.5 13.5ZM5.2 5.2V5.3",
     "warning": "M8 2.5L14 13H2ZM8 6.5V9.4M8 11V11.2",
