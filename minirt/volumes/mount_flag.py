@@ -44,7 +44,9 @@ def parse_mount(text: str, cwd: str = "/") -> MountRequest:
     if not _one(fields, "target"):
         raise InvalidSpec("target is required", hint="Write target=/path/in/the/container.")
     target = container_path(text, _one(fields, "target"))
-    return {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs}[kind](fields, target, cwd)
+    if kind == "bind":
+        return _bind(fields, target, cwd)
+    return _volume(fields, target) if kind == "volume" else _tmpfs(fields, target)
 
 
 def _fields(text: str) -> dict[str, list[str]]:
@@ -80,7 +82,7 @@ def _bind(fields: dict[str, list[str]], target: str, cwd: str) -> BindSpec:
     return BindSpec(posixpath.normpath(source), target, read_only, False, recursive, propagation)
 
 
-def _volume(fields: dict[str, list[str]], target: str, _cwd: str) -> VolumeSpec:
+def _volume(fields: dict[str, list[str]], target: str) -> VolumeSpec:
     name = _one(fields, "source")
     if name:
         check_volume_name(name)
@@ -95,7 +97,7 @@ def _volume(fields: dict[str, list[str]], target: str, _cwd: str) -> VolumeSpec:
     return VolumeSpec(name, target, read_only, no_copy, subpath, labels, options)
 
 
-def _tmpfs(fields: dict[str, list[str]], target: str, _cwd: str) -> TmpfsSpec:
+def _tmpfs(fields: dict[str, list[str]], target: str) -> TmpfsSpec:
     if "source" in fields:
         raise InvalidSpec('invalid mount config for type "tmpfs": field Source must not be specified')
     size, mode = _one(fields, "tmpfs-size"), _one(fields, "tmpfs-mode")

@@ -1,0 +1,63 @@
+"""Shows events while a command runs: as lines anywhere, or as a small picture drawn over itself on a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from minirt.model.events import Event, EventSink, LayerProgress, StepOutput, ignore
+
+if TYPE_CHECKING:
+    from minirt.cli.session import Session
+
+__all__ = ["printed"]
+
+
+class _Lines(Protocol):
+    def lines(self, event: Event) -> list[str]: ...
+
+
+@contextmanager
+def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
+    """``what`` is ``build`` or ``pull``. Builds go to standard error, pulls to standard output, as docker's do."""
+    if mode == "quiet":
+        yield ignore
+        return
+    from minirt.cli.progress_build import PlainBuild
+    from minirt.cli.progress_pull import PlainPull
+
+    source: _Lines = PlainPull() if what == "pull" else PlainBuild()
+    write = session.print if what == "pull" else session.complain
+    if mode == "tty" or (mode == "auto" and session.interactive):
+        from minirt.cli.progress_screen import Screen
+
+        with Screen(write, what, session.columns).open() as sink:
+            yield sink
+        return
+    lock = threading.Lock()  # steps of several stages may report at once
+
+    def sink(event: Event) -> None:
+        with lock:
+            lines = source.lines(event)
+            if lines:
+                write("".join(f"{line}\n" for line in lines))
+
+    yield sink
+
+
+class Throttle:
+    """Says whether it is time for the next frame; the newest wins, so a late one is never missed at the end."""
+
+    def __init__(self, per_second: float = 10.0) -> None:
+        self._pause = 1.0 / per_second
+        self._last = 0.0
+
+    def ready(self, event: Event) -> bool:
+        now = time.monotonic()
+        if isinstance(event, LayerProgress | StepOutput) and now - self._last < self._pause:
+            return False
+        self._last = now
+        return True

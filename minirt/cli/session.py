@@ -1,0 +1,78 @@
+"""What a command may use of the world around it: streams, directory, environment, progress, and the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from minirt.model.cancel import Cancel
+from minirt.model.events import EventSink
+
+__all__ = ["ProgressFactory", "Session"]
+
+
+class ProgressFactory(Protocol):
+    """Shows a long command while it runs.
+
+    ``what`` is ``build`` or ``pull``, ``title`` names it, ``mode`` is what ``--progress`` got (``auto``, ``plain``,
+    ``tty``, ``quiet``).
+    """
+
+    def __call__(self, session: Session, what: str, title: str, mode: str) -> AbstractContextManager[EventSink]: ...
+
+
+def printed_progress(session: Session, what: str, title: str, mode: str) -> AbstractContextManager[EventSink]:
+    """The factory of a terminal: lines, or a small picture where a human looks."""
+    from minirt.cli.progress import printed
+
+    return printed(session, what, mode)
+
+
+@dataclass
+class Session:
+    """One conversation: a terminal, or a notebook's cell.
+
+    ``name`` is what messages call the program: ``minirt`` in a terminal, ``docker`` in a cell. ``interactive``:
+    standard input and output are a terminal. ``text`` is a Dockerfile to be built in place of a file (a cell's body).
+    """
+
+    make_engine: Callable[[], Any]
+    stdin: BinaryIO
+    stdout: BinaryIO
+    stderr: BinaryIO
+    cwd: Path = field(default_factory=Path.cwd)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    progress: ProgressFactory = printed_progress
+    cancel: Cancel = field(default_factory=Cancel)
+    interactive: bool = False
+    name: str = "minirt"
+    columns: int = 80
+    color: bool = False
+    debug: bool = False
+
+    @cached_property
+    def engine(self) -> Any:
+        """The engine, made at first use: ``--help`` and a typing mistake cost no probe of the machine."""
+        return self.make_engine()
+
+    @property
+    def has_engine(self) -> bool:
+        return "engine" in self.__dict__
+
+    def print(self, text: str) -> None:
+        """To standard output, as it is: a final newline is the caller's."""
+        self.stdout.write(text.encode("utf-8", "surrogateescape"))
+        self.stdout.flush()
+
+    def complain(self, text: str) -> None:
+        """To standard error, as it is."""
+        self.stderr.write(text.encode("utf-8", "surrogateescape"))
+        self.stderr.flush()
+
+    def close(self) -> None:
+        if self.has_engine:
+            self.engine.close()

@@ -1,0 +1,86 @@
+"""``minirt`` as a program of the terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from minirt.cli.main import run
+from minirt.cli.session import Session
+from minirt.cli.settings import Settings
+from minirt.errors import MinirtError
+
+__all__ = ["main", "make_engine"]
+
+
+def make_engine(settings: Settings | None = None) -> Any:
+    """The engine that the environment asks for. Raises MinirtError for values that cannot be right."""
+    from minirt.engine import Engine
+
+    settings = settings or Settings.read()
+    return Engine(
+        settings.home,
+        mirrors=settings.mirrors,
+        snapshotter=settings.snapshotter,
+        isolation=settings.isolation,
+    )
+
+
+def main() -> int:
+    """The console script. Returns the exit code; Ctrl-C asks the command to end, a second one insists."""
+    session = Session(
+        make_engine,
+        sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: SIM115 - lives as long as the process
+        sys.stdout.buffer,
+        sys.stderr.buffer,
+        cwd=_working_directory(),
+        environment=dict(os.environ),
+        interactive=sys.stdin.isatty() and sys.stdout.isatty(),
+        columns=shutil.get_terminal_size((80, 24)).columns,
+        color=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+    )
+    _listen_for_interrupts(session)
+    try:
+        code = run(sys.argv[1:], session)
+    finally:
+        _close(session)
+    _forget_broken_pipes()
+    return code
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # removed under our feet; only commands that need it will say so
+        return Path("/")
+
+
+def _listen_for_interrupts(session: Session) -> None:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if session.cancel.cancelled:
+            raise KeyboardInterrupt
+        session.cancel.cancel()
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _close(session: Session) -> None:
+    try:
+        session.close()
+    except MinirtError as error:
+        session.complain(f"{session.name}: {error.explain()}\n")
+
+
+def _forget_broken_pipes() -> None:
+    """Python flushes at exit; with the reader gone that would print a warning."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
