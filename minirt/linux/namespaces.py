@@ -1,0 +1,73 @@
+"""Namespaces: their flags, entering them, and the user namespace that gives an ordinary user a root of his own."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from minirt.linux.idmap import write_maps
+from minirt.linux.syscalls import clone, prctl, setns
+from minirt.model.spec import IdMapping
+
+__all__ = [
+    "CLONE_NEWCGROUP",
+    "CLONE_NEWIPC",
+    "CLONE_NEWNET",
+    "CLONE_NEWNS",
+    "CLONE_NEWPID",
+    "CLONE_NEWUSER",
+    "CLONE_NEWUTS",
+    "enter_user_namespace",
+    "make_user_namespace",
+    "same_namespace",
+]
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+
+def make_user_namespace(uid_map: tuple[IdMapping, ...], gid_map: tuple[IdMapping, ...]) -> int:
+    """A new user namespace with these maps, as a descriptor that keeps it alive.
+
+    Made by a child that waits while its parent writes the maps: ``newuidmap`` refuses to serve the one inside.
+    Raises ``OSError`` (EPERM, ENOSPC: user namespaces are not allowed here).
+    """
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    pid = clone(CLONE_NEWUSER | signal.SIGCHLD)
+    if pid == 0:
+        try:
+            os.close(write_end)
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.read(read_end, 1)
+        finally:
+            os._exit(0)
+    try:
+        os.close(read_end)
+        write_maps(pid, uid_map, gid_map)
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(write_end)
+        os.waitpid(pid, 0)
+
+
+def enter_user_namespace(fd: int) -> None:
+    """Become id 0 with all capabilities inside the user namespace ``fd``; the ids outside stay what they are."""
+    setns(fd, CLONE_NEWUSER)
+    # The change of credentials took /proc/self away from us.
+    prctl(_PR_SET_DUMPABLE, 1)
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    prctl(_PR_SET_DUMPABLE, 1)
+
+
+def same_namespace(pid: int, kind: str) -> bool:
+    """Whether process ``pid`` shares this process's namespace of that kind (a name in ``/proc/self/ns``)."""
+    return os.stat(f"/proc/{pid}/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino

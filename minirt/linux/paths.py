@@ -1,0 +1,93 @@
+"""Finding and making paths inside a tree that somebody else filled: no symbolic link may lead out of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["ensure_inside", "opened", "write_new"]
+
+_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_LINKS = 40  # as many as the kernel follows
+
+
+@contextmanager
+def opened(path: str, flags: int = os.O_PATH, dir_fd: int | None = None) -> Iterator[int]:
+    """A descriptor of ``path`` for the length of a ``with``."""
+    fd = os.open(path, flags | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def ensure_inside(root_fd: int, path: str, *, directory: bool, mode: int = 0o755) -> int:
+    """An ``O_PATH`` descriptor of ``path`` as a process in ``root_fd`` would find it, made if it is missing.
+
+    Links are followed as if ``root_fd`` were ``/``: step by step, each step by descriptor, so that a link changed
+    meanwhile cannot lead out either. What is missing becomes directories, and at the end a directory or an empty
+    file. Raises ``OSError`` (ELOOP, ENOTDIR, EISDIR …).
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts.reverse()
+    stack = [os.dup(root_fd)]
+    links = 0
+    try:
+        while parts:
+            part = parts.pop()
+            if part == "..":
+                if len(stack) > 1:
+                    os.close(stack.pop())
+                continue
+            fd = _open_or_make(stack[-1], part, directory=directory or bool(parts), mode=mode)
+            found = os.fstat(fd)
+            if not stat.S_ISLNK(found.st_mode):
+                stack.append(fd)
+                continue
+            links += 1
+            target = os.readlink("", dir_fd=fd)
+            os.close(fd)
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            if target.startswith("/"):
+                while len(stack) > 1:
+                    os.close(stack.pop())
+            parts.extend(step for step in reversed(target.split("/")) if step not in ("", "."))
+        _check_kind(stack[-1], path, directory=directory)
+        return stack.pop()
+    finally:
+        for fd in stack:
+            os.close(fd)
+
+
+def _open_or_make(parent: int, name: str, *, directory: bool, mode: int) -> int:
+    try:
+        return os.open(name, _STEP, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+    if directory:
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
+            pass
+    else:
+        write_new(parent, name, b"")
+    return os.open(name, _STEP, dir_fd=parent)
+
+
+def write_new(parent: int, name: str, data: bytes, mode: int = 0o644) -> None:
+    """A new file in the directory ``parent``; never through a link, never over something that is there."""
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
+    with open(fd, "wb") as file:
+        file.write(data)
+
+
+def _check_kind(fd: int, path: str, *, directory: bool) -> None:
+    is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+    if directory and not is_directory:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if is_directory and not directory:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

@@ -1,0 +1,63 @@
+"""Naming a process for sure: a process id alone may be given to another process; with its start time it is unique."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from minirt.linux.syscalls import prctl
+
+__all__ = ["boot_id", "die_with_parent", "is_alive", "name_process", "open_process", "start_time"]
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+
+
+def start_time(pid: int) -> int | None:
+    """When ``pid`` started, in clock ticks since boot (field 22 of proc_pid_stat(5)); None if it is gone.
+
+    A zombie counts as gone.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as text:
+            # The name, field 2, may hold spaces and parentheses: count from its last parenthesis.
+            fields = text.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the very process that had this id and start time still runs."""
+    return pid > 0 and start_time(pid) == started
+
+
+def open_process(pid: int, started: int) -> int | None:
+    """A pidfd of that very process, or None if it is gone."""
+    try:
+        fd = os.pidfd_open(pid)
+    except (ProcessLookupError, OverflowError):
+        return None
+    # Checked after opening: from here on the descriptor cannot come to mean another process.
+    if is_alive(pid, started):
+        return fd
+    os.close(fd)
+    return None
+
+
+def boot_id() -> str:
+    """Changes with every boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as text:
+        return text.read().strip()
+
+
+def die_with_parent() -> None:
+    """Ask for SIGKILL when the parent ends. A change of credentials undoes it: ask again then."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def name_process(name: str) -> None:
+    """The name that ``ps`` shows in its short form (15 bytes)."""
+    import ctypes
+
+    text = ctypes.create_string_buffer(name.encode()[:15])
+    prctl(_PR_SET_NAME, ctypes.addressof(text))

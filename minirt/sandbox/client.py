@@ -1,0 +1,262 @@
+"""The engine's side: ask the spawner, which is started when it is first needed."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minirt.errors import SandboxError, SpawnerLost
+from minirt.linux.probe import Machine
+from minirt.model.cancel import Cancel
+from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
+from minirt.sandbox.running import Running, receive_or_cancel
+from minirt.sandbox.wire import Channel, error_from_json, root_to_json
+
+__all__ = ["Sandbox"]
+
+# What workers usually need; a name that does not exist yet would stop the spawner.
+PRELOAD: tuple[str, ...] = ()
+_PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1])['path']; from minirt.sandbox.spawner import main; main()"
+
+
+class Sandbox:
+    """Starts containers, and calls functions where a container would see the files.
+
+    Any number of threads may use one ``Sandbox`` at once. ``preload`` names modules that the spawner imports once,
+    so that :meth:`call` need not.
+    """
+
+    def __init__(self, machine: Machine, home: Path, *, preload: Sequence[str] = PRELOAD) -> None:
+        self.machine = machine
+        self.home = home
+        self._mount_point = str(home.absolute() / "cache" / "mount")
+        self._preload = tuple(preload)
+        self._lock = threading.Lock()
+        self._spawner: _SpawnerProcess | None = None
+
+    def warm(self) -> None:
+        """Start the spawner now rather than with the first request."""
+        self._live_spawner()
+
+    def close(self) -> None:
+        """End the spawner. Containers run on, except those tied to a client."""
+        with self._lock:
+            if self._spawner is not None:
+                self._spawner.close()
+                self._spawner = None
+
+    def start(
+        self,
+        spec: SandboxSpec,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        cancel: Cancel | None = None,
+    ) -> Running:
+        """Start a container and return as soon as its program runs.
+
+        The descriptors are the caller's and stay his; None is ``/dev/null``. With a terminal, the container's
+        output comes on ``stdout`` alone. Raises :class:`CommandNotFound`, :class:`CommandNotExecutable`,
+        :class:`SandboxError` with the step that failed, :class:`SpawnerLost`.
+        """
+        if not self.machine.root and not spec.uid_map:
+            spec = replace(spec, uid_map=self.machine.uid_map, gid_map=self.machine.gid_map)
+        request = {"do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point}
+        tied = spec.lifetime.state_dir is None
+        return self._begin(spec.id, request, (stdin, stdout, stderr), cancel, tied=tied)
+
+    def exec(
+        self,
+        pid: int,
+        start_time: int,
+        process: Process,
+        *,
+        id: str = "",
+        privileged: bool = False,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        detach: bool = False,
+        cancel: Cancel | None = None,
+    ) -> Running:
+        """Run a second program in the container whose PID 1 is this very process of the machine.
+
+        It ends with the container, and unless ``detach`` also with this client. Raises
+        :class:`ContainerNotRunning` if that process is gone, otherwise as :meth:`start`.
+        """
+        request = {
+            "do": "exec",
+            "pid": pid,
+            "start_time": start_time,
+            "process": process_to_json(process),
+            "privileged": privileged,
+            "tied": not detach,
+        }
+        return self._begin(id or str(pid), request, (stdin, stdout, stderr), cancel, tied=not detach)
+
+    def call(
+        self,
+        function: str,
+        arguments: dict[str, Any],
+        *,
+        root: RootFilesystem | None = None,
+        fds: Sequence[int] = (),
+        cancel: Cancel | None = None,
+    ) -> Any:
+        """Run ``module:function(arguments, root_dir, fds)`` in a child process and return its JSON answer.
+
+        The child sees the files with the ids a container would see, as id 0; ``root`` is mounted for it alone at
+        ``root_dir``. A :class:`MinirtError` or ``OSError`` raised there is raised here. Raising ``cancel`` kills the
+        child.
+        """
+        request = {
+            "do": "call",
+            "function": function,
+            "arguments": arguments,
+            "root": None if root is None else root_to_json(root),
+            "mount_point": self._mount_point,
+        }
+        channel = self._send(request, fds)
+        try:
+            body = self._answer(channel, cancel)
+        finally:
+            channel.close()
+        return body["result"]
+
+    def _begin(
+        self, id: str, request: dict[str, Any], stdio: tuple[int | None, ...], cancel: Cancel | None, *, tied: bool
+    ) -> Running:
+        given = [fd for fd in stdio if fd is not None]
+        indexes = iter(range(len(given)))
+        request["stdio"] = [None if fd is None else next(indexes) for fd in stdio]
+        channel = self._send(request, given)
+        try:
+            started = self._answer(channel, cancel)["started"]
+        except BaseException:
+            channel.close()
+            raise
+        return Running(id, started["pid"], started["start_time"], channel, tied=tied)
+
+    def _send(self, request: dict[str, Any], fds: Sequence[int]) -> Channel:
+        ours, theirs = Channel.pair()
+        try:
+            try:
+                self._live_spawner().hand_over(theirs)
+            except OSError:
+                # It died between two requests: nothing was under way, so the next one serves.
+                self._live_spawner(replace_dead=True).hand_over(theirs)
+            ours.send(request, fds)
+        except OSError as error:
+            ours.close()
+            raise self._lost(str(error)) from error
+        finally:
+            theirs.close()
+        return ours
+
+    def _answer(self, channel: Channel, cancel: Cancel | None) -> dict[str, Any]:
+        message = receive_or_cancel(channel, cancel)
+        if message is None:
+            raise self._lost("it was killed, or could not start")
+        body: dict[str, Any] = message[0]
+        if "error" in body:
+            raise error_from_json(body["error"])
+        return body
+
+    def _lost(self, reason: str) -> SpawnerLost:
+        with self._lock:
+            words = self._spawner.last_words() if self._spawner is not None else ""
+        return SpawnerLost(
+            "the helper process that serves containers ended before it answered",
+            cause=words or reason,
+            hint="try again: a new one is started by itself",
+        )
+
+    def _live_spawner(self, *, replace_dead: bool = False) -> _SpawnerProcess:
+        with self._lock:
+            spawner = self._spawner
+            if spawner is not None and (not spawner.alive or replace_dead):
+                spawner.close()
+                spawner = None
+            if spawner is None:
+                spawner = _SpawnerProcess(self.machine, self._preload)
+                self._spawner = spawner
+            return spawner
+
+
+def process_to_json(process: Process) -> dict[str, Any]:
+    """The form in which ``exec`` sends a process."""
+    from dataclasses import asdict
+
+    return asdict(process)
+
+
+class _SpawnerProcess:
+    """The child process and our end of its socket."""
+
+    def __init__(self, machine: Machine, preload: Sequence[str]) -> None:
+        self.owner = os.getpid()
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.words = os.memfd_create("minirt-spawner-stderr")
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        user = not machine.root
+        settings = {
+            "socket": theirs.fileno(),
+            "path": [root, *(path for path in sys.path if os.path.isabs(path) and path != root)],
+            "preload": list(preload),
+            "uid_map": [[m.inside, m.outside, m.count] for m in machine.uid_map] if user else [],
+            "gid_map": [[m.inside, m.outside, m.count] for m in machine.gid_map] if user else [],
+        }
+        if not sys.executable:
+            raise SandboxError("cannot start the helper process", cause="this Python does not know its own program")
+        try:
+            self.process = subprocess.Popen(
+                # -I -S: neither the user's environment nor his site-packages decide what runs; the path is ours.
+                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, json.dumps(settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self.words,
+                pass_fds=[theirs.fileno()],
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError("cannot start the helper process", cause=str(error)) from error
+        finally:
+            theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        # After a fork the socket would be shared with the parent: a forked engine takes a spawner of its own.
+        return self.owner == os.getpid() and self.process.poll() is None
+
+    def hand_over(self, channel: Channel) -> None:
+        """Give the spawner the other end of a request's own socket."""
+        rights = array.array("i", [channel.fileno()])
+        self.sock.sendmsg([b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+
+    def last_words(self) -> str:
+        """The last line of what it wrote before it ended."""
+        lines = os.pread(self.words, 64 * 1024, 0).decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def close(self) -> None:
+        self.sock.close()
+        os.close(self.words)
+        if self.owner != os.getpid():
+            return
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

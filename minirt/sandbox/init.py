@@ -1,0 +1,131 @@
+"""PID 1 of a container, from the clone until it becomes the program."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import termios
+from dataclasses import dataclass
+from typing import NoReturn
+
+from minirt.linux import caps, mounts, syscalls
+from minirt.linux.paths import opened, write_new
+from minirt.linux.processes import die_with_parent
+from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
+from minirt.sandbox.program import become, enter_directory, run_program, set_limits
+from minirt.sandbox.rootfs import build_root, doing, enter_root
+from minirt.sandbox.wire import Channel, error_to_json
+
+__all__ = ["Stdio", "begin", "fail", "finish", "run_init", "take_stdio"]
+
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """The descriptors that become 0, 1 and 2; None is ``/dev/null``."""
+
+    stdin: int | None
+    stdout: int | None
+    stderr: int | None
+
+
+def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str, *, user: bool) -> NoReturn:
+    """Build the container around this process, then run its program.
+
+    What goes wrong is told over ``status``; that ``status`` closes without a word says that the program runs.
+    """
+    try:
+        begin()
+        last = caps.last_capability()
+        os.umask(0o022)
+        root = build_root(spec, mount_point, user=user)
+        if spec.hostname:
+            with doing("set the host name"):
+                socket.sethostname(spec.hostname)
+        if isinstance(spec.network, LoopbackNetwork):
+            with doing("bring up the loopback interface"):
+                _loopback_up()
+        enter_root(root)
+        finish(spec.process, stdio, status, last, privileged=spec.privileged)
+    except BaseException as error:
+        fail(status, error)
+
+
+def begin() -> None:
+    """An own session, killed with the monitor."""
+    die_with_parent()
+    os.setsid()
+    try:
+        syscalls.keyctl_new_session()
+    except OSError:
+        pass  # no keyrings in this kernel, or forbidden: there is nothing to keep apart then
+
+
+def fail(status: Channel, error: BaseException) -> NoReturn:
+    """Tell the monitor and end."""
+    try:
+        status.send({"error": error_to_json(error)})
+    finally:
+        os._exit(125)
+
+
+def finish(process: Process, stdio: Stdio, status: Channel, last_capability: int, *, privileged: bool) -> None:
+    """What a new container and a command joining one have in common: from here to the program."""
+    if process.terminal:
+        stdio = _open_terminal(status)
+    take_stdio(stdio)
+    # Everything from here on closes by itself with exec: the descriptors of this interpreter, and ``status``.
+    syscalls.close_on_exec(3)
+    os.umask(0o022)
+    set_limits(process.rlimits)
+    enter_directory(process.cwd, process.user)
+    become(process, last_capability, privileged=privileged, filtered=not privileged)
+    # The parent may have died before we asked to die with it.
+    run_program(process, before=lambda: _still_wanted(status))
+
+
+def take_stdio(stdio: Stdio) -> None:
+    """Put the descriptors in their places."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    chosen = [null if fd is None else fd for fd in (stdio.stdin, stdio.stdout, stdio.stderr)]
+    # First out of the way, as a source may itself be numbered 0, 1 or 2.
+    copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in chosen]
+    for number, fd in enumerate(copies):
+        os.dup2(fd, number, inheritable=True)
+
+
+def _still_wanted(status: Channel) -> None:
+    try:
+        if status.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"":
+            os._exit(137)
+    except BlockingIOError:
+        pass
+
+
+def _open_terminal(status: Channel) -> Stdio:
+    """A pseudo-terminal of the container's own devpts; its other end goes to the monitor."""
+    with doing("open a terminal"):
+        controller = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.ioctl(controller, termios.TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(controller, termios.TIOCGPTN, b"\0" * 4))[0]
+        path = f"/dev/pts/{number}"
+        terminal = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        with opened("/dev") as dev:
+            if not os.path.exists("/dev/console"):
+                write_new(dev, "console", b"")
+                with opened("console", dir_fd=dev) as console:
+                    mounts.bind(path, console, "/dev/console", recursive=False)
+    status.send({"terminal": True}, [controller])
+    os.close(controller)
+    return Stdio(terminal, terminal, terminal)
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sH14s", b"lo", 0, b"")
+        flags = struct.unpack("16sH14s", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags | _IFF_UP, b""))

@@ -1,0 +1,153 @@
+"""The last steps before the container's program: its limits, its rights, and finding it in the container's PATH."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Callable
+
+from minirt.errors import CommandNotExecutable, CommandNotFound, InvalidSpec, SandboxError
+from minirt.linux import caps, seccomp
+from minirt.linux.processes import die_with_parent
+from minirt.linux.syscalls import prctl
+from minirt.model.spec import Process, Rlimit, User
+from minirt.sandbox.rootfs import doing
+
+__all__ = ["become", "enter_directory", "run_program", "set_limits"]
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
+
+
+def set_limits(limits: tuple[Rlimit, ...]) -> None:
+    """Resource limits, by their runtime-spec names."""
+    for limit in limits:
+        number = getattr(resource, limit.name, None)
+        if number is None:
+            raise InvalidSpec(f"unknown resource limit {limit.name}", hint="see getrlimit(2) for their names")
+        with doing(f"set {limit.name}", "only root may raise a limit above the machine's own"):
+            resource.setrlimit(number, (limit.soft, limit.hard))
+
+
+def enter_directory(path: str, user: User) -> None:
+    """Change to the working directory; docker makes it, too, if it is missing."""
+    with doing(f"enter the working directory {path}"):
+        try:
+            os.chdir(path)
+        except FileNotFoundError:
+            os.makedirs(path, exist_ok=True)
+            os.chdir(path)
+
+
+def become(process: Process, last_capability: int, *, privileged: bool, filtered: bool) -> None:
+    """Give up what the program must not have: capabilities, ids, system calls."""
+    try:
+        keep = ~0 if privileged else caps.mask_of(process.capabilities)
+    except KeyError as error:
+        raise InvalidSpec(f"unknown capability {error.args[0]}", hint="see capabilities(7) for their names") from None
+    with doing("drop capabilities"):
+        left = caps.drop_bounding(keep, last_capability)
+    # Loading a filter without no_new_privs needs CAP_SYS_ADMIN, which is about to go.
+    if process.no_new_privileges:
+        prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if filtered:
+        with doing("load the seccomp filter"):
+            seccomp.load(keep)
+    user = process.user
+    with doing(f"become user {user.uid}:{user.gid}", "this machine maps no such id; grant subordinate ids (subuid)"):
+        prctl(_PR_SET_KEEPCAPS, 1)
+        _set_groups(user)
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+    with doing("drop capabilities"):
+        # An ordinary user has none; root has those that the bounding set leaves.
+        caps.set_capabilities(left if user.uid == 0 else 0)
+    die_with_parent()
+
+
+def _set_groups(user: User) -> None:
+    try:
+        os.setgroups(user.groups)
+    except PermissionError:
+        # With a single id, setgroups(2) is denied for good (user_namespaces(7)), and there is no group to add.
+        if user.groups:
+            raise
+
+
+def run_program(process: Process, before: Callable[[], None]) -> None:
+    """Replace this process by the program; returns never, raises when it cannot be run.
+
+    ``before`` runs right before the first try, with the program's signals already as it will find them.
+    """
+    if not process.argv or not process.argv[0]:
+        raise SandboxError("no command was given", hint="name a command, or set CMD or ENTRYPOINT in the image")
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    before()
+    name = process.argv[0]
+    search = process.env.get("PATH", DEFAULT_PATH).split(":")
+    candidates = [name] if "/" in name else [f"{directory or '.'}/{name}" for directory in search]
+    refused: OSError | None = None
+    for path in candidates:
+        try:
+            os.execve(path, process.argv, process.env)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or os.path.exists(path):
+                refused = refused or OSError(error.errno, error.strerror, path)
+    if refused is None:
+        raise _not_found(name, search)
+    raise _explain(refused, str(refused.filename))
+
+
+def _not_found(name: str, search: list[str]) -> CommandNotFound:
+    if "/" in name:
+        return CommandNotFound(
+            f'exec: "{name}": no such file or directory',
+            cause="the container's files do not have this path",
+            hint="look into the container, for example with: ls " + (os.path.dirname(name) or "/"),
+        )
+    return CommandNotFound(
+        f'exec: "{name}": executable file not found in $PATH',
+        cause=f"none of the container's directories {':'.join(search)} has a program of that name",
+        hint="check the spelling, or install the program in the image",
+    )
+
+
+def _explain(error: OSError, path: str) -> SandboxError:
+    if os.path.isdir(path):
+        return CommandNotExecutable(f'exec: "{path}": is a directory', hint="name a program in it")
+    if error.errno == errno.ENOENT:
+        return CommandNotFound(
+            f'exec: "{path}": no such file or directory',
+            cause=_interpreter(path),
+            hint="add the interpreter to the image, or save the script with Unix line ends",
+        )
+    if error.errno == errno.EACCES:
+        return CommandNotExecutable(
+            f'exec: "{path}": permission denied',
+            cause="the file may not be executed by this user",
+            hint=f"chmod +x {path}",
+        )
+    if error.errno == errno.ENOEXEC:
+        return CommandNotExecutable(
+            f'exec: "{path}": exec format error',
+            cause="it is a program for another processor, or a script without its first line #!…",
+            hint='start a script with "#!/bin/sh", or use an image for this machine\'s platform',
+        )
+    return CommandNotExecutable(f'exec: "{path}": {error.strerror}')
+
+
+def _interpreter(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(256)
+    except OSError:
+        first = b""
+    if first.startswith(b"#!"):
+        words = first[2:].decode("utf-8", "replace").rstrip("\n")
+        note = ", which ends in a carriage return" if words.endswith("\r") else ""
+        return f"the script is there, but its interpreter {words.strip()!r} is not{note}"
+    return "the program is there, but not the loader or library it was linked for (musl against glibc?)"

@@ -1,0 +1,237 @@
+"""What a container sees as ``/``: its root file system, the kernel's own file systems, and the mounts asked for.
+
+Runs in the container's fresh mount namespace, before the program. What is mounted and masked follows docker
+(moby, ``oci/defaults.go``) and the runtime-spec's "Default Filesystems".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from minirt.errors import SandboxError
+from minirt.linux import mounts, syscalls
+from minirt.linux.paths import ensure_inside, opened, write_new
+from minirt.model.spec import BindMount, HostNetwork, Mount, OverlayRoot, RootFilesystem, SandboxSpec, TmpfsMount
+
+__all__ = ["build_root", "doing", "enter_root", "mount_root", "prepare_staging"]
+
+_MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)  # fmt: skip
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+    "core": "/proc/kcore",
+}
+_NO_SURPRISES = ("nosuid", "nodev", "noexec")
+_TTY_GROUP = 5
+
+
+@contextmanager
+def doing(what: str, hint: str = "") -> Iterator[None]:
+    """Names the step in the error of a system call that fails inside."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise SandboxError(f"cannot {what}", cause=f"{where}{error.strerror}", hint=hint) from error
+
+
+def prepare_staging(mount_point: str) -> str:
+    """Cover ``mount_point`` with a small private tmpfs that holds ``files/`` and the empty directory ``root/``.
+
+    Returns the path of ``root``. Nobody outside this mount namespace sees it.
+    """
+    os.makedirs(mount_point, exist_ok=True)
+    with opened(mount_point) as fd:
+        mounts.mount_new("tmpfs", fd, mount_point, ("nosuid", "nodev", "mode=755", "size=4m"), source="minirt")
+    os.mkdir(f"{mount_point}/root")
+    os.mkdir(f"{mount_point}/files")
+    return f"{mount_point}/root"
+
+
+def mount_root(root: RootFilesystem, where: str, *, user: bool) -> None:
+    """Mount the layers (or bind the tree) at ``where``."""
+    if isinstance(root, OverlayRoot):
+        mounts.mount_overlay(root, where, user=user)
+        return
+    with opened(where) as fd:
+        mounts.bind(root.path, fd, where, recursive=False)
+
+
+def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> str:
+    """Everything mounted, ready for :func:`enter_root`; returns the root's path in this namespace."""
+    with doing("prepare the container's mount namespace"):
+        mounts.make_private()
+        root = prepare_staging(mount_point)
+    with doing("mount the container's root file system"):
+        mount_root(spec.root, root, user=user)
+    builder = _Builder(spec, root, f"{mount_point}/files", user=user)
+    builder.mount_kernel_file_systems()
+    builder.mount_files()
+    for mount in sorted(spec.mounts, key=_depth):
+        with doing(f"mount {mount.target}"):
+            builder.mount_one(mount)
+    if not spec.privileged:
+        builder.mask()
+    if spec.read_only:
+        with doing("make the root read-only"):
+            mounts.set_read_only(root)
+    return root
+
+
+def enter_root(root: str) -> None:
+    """Make ``root`` this process's ``/`` and let go of the machine's files."""
+    with doing("change to the container's root"):
+        os.chdir(root)
+        syscalls.pivot_root(".", ".")
+        # Both roots are now stacked at "/"; the upper one is the machine's.
+        syscalls.umount(".", mounts.MNT_DETACH)
+        os.chdir("/")
+
+
+def _depth(mount: Mount) -> int:
+    return len([part for part in mount.target.split("/") if part])
+
+
+class _Builder:
+    """One root under construction. ``user``: in an ordinary user's namespace, where device nodes cannot be made."""
+
+    def __init__(self, spec: SandboxSpec, root: str, files: str, *, user: bool) -> None:
+        self.spec = spec
+        self.root = root
+        self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.files = files
+        self.user = user
+
+    @contextmanager
+    def at(self, path: str, *, directory: bool = True) -> Iterator[int]:
+        fd = ensure_inside(self.root_fd, path, directory=directory)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def new(self, kind: str, target: str, options: Iterable[str] = _NO_SURPRISES) -> None:
+        with doing(f"mount {target}"), self.at(target) as fd:
+            mounts.mount_new(kind, fd, target, tuple(options))
+
+    def mount_kernel_file_systems(self) -> None:
+        self.new("proc", "/proc")
+        self.mount_dev()
+        self.mount_sys()
+
+    def mount_dev(self) -> None:
+        self.new("tmpfs", "/dev", ("nosuid", "noexec", "mode=755", "size=64k"))
+        with doing("fill /dev"), opened(f"{self.root}/dev") as dev:
+            for name, (major, minor) in _DEVICES.items():
+                self.make_device(dev, name, os.makedev(major, minor))
+            for name, target in _DEVICE_LINKS.items():
+                os.symlink(target, name, dir_fd=dev)
+        pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
+        if self.has_group(_TTY_GROUP):
+            pts.append(f"gid={_TTY_GROUP}")
+        self.new("devpts", "/dev/pts", pts)
+        self.new("tmpfs", "/dev/shm", (*_NO_SURPRISES, "mode=1777", "size=64m"))
+        self.new("mqueue", "/dev/mqueue")
+
+    def make_device(self, dev: int, name: str, number: int) -> None:
+        if not self.user:
+            os.mknod(name, 0o666 | stat.S_IFCHR, number, dir_fd=dev)
+            os.chmod(name, 0o666, dir_fd=dev)
+            return
+        write_new(dev, name, b"")
+        with opened(name, dir_fd=dev) as fd:
+            mounts.bind(f"/dev/{name}", fd, f"/dev/{name}", recursive=False)
+
+    def has_group(self, gid: int) -> bool:
+        maps = self.spec.gid_map
+        return not maps or any(entry.inside <= gid < entry.inside + entry.count for entry in maps)
+
+    def mount_sys(self) -> None:
+        writable = self.spec.privileged
+        with doing("mount /sys"), self.at("/sys") as fd:
+            if self.user and isinstance(self.spec.network, HostNetwork):
+                # A new sysfs shows a network namespace, and this one belongs to the machine: show the machine's.
+                mounts.bind("/sys", fd, "/sys", read_only=True)
+                return
+            mounts.mount_new("sysfs", fd, "/sys", (*_NO_SURPRISES, *(() if writable else ("ro",))))
+        with doing("mount /sys/fs/cgroup"):
+            self.mount_cgroups(read_only=not writable)
+
+    def mount_cgroups(self, *, read_only: bool) -> None:
+        target = "/sys/fs/cgroup"
+        if not os.path.isdir(f"{self.root}{target}"):
+            return
+        with self.at(target) as fd:
+            if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+                mounts.mount_new("cgroup2", fd, target, (*_NO_SURPRISES, *(("ro",) if read_only else ())))
+            elif os.path.isdir("/sys/fs/cgroup"):
+                mounts.bind("/sys/fs/cgroup", fd, target, read_only=read_only)
+
+    def mount_files(self) -> None:
+        for number, (target, text) in enumerate(self.spec.files.items()):
+            source = f"{self.files}/{number}"
+            with doing(f"provide {target}"):
+                with open(source, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(text)
+                try:
+                    with self.at(target, directory=False) as fd:
+                        mounts.bind(source, fd, target, recursive=False)
+                except OSError as error:
+                    # A root that is only looked at, and that has no such file: nothing to hang it on.
+                    if error.errno != errno.EROFS:
+                        raise
+
+    def mount_one(self, mount: Mount) -> None:
+        if isinstance(mount, TmpfsMount):
+            options = [*mount.options, f"mode={mount.mode:o}"]
+            if mount.size:
+                options.append(f"size={mount.size}")
+            with self.at(mount.target) as fd:
+                mounts.mount_new("tmpfs", fd, mount.target, options)
+            return
+        self.mount_bind(mount)
+
+    def mount_bind(self, mount: BindMount) -> None:
+        with self.at(mount.target, directory=os.path.isdir(mount.source)) as fd:
+            mounts.bind(
+                mount.source,
+                fd,
+                mount.target,
+                read_only=mount.read_only,
+                recursive=mount.recursive,
+                propagation=mount.propagation,
+            )
+
+    def mask(self) -> None:
+        """Hide what tells about, and make read-only what would change, the machine itself."""
+        null = f"{self.root}/dev/null"
+        for path in _MASKED:
+            with doing(f"mask {path}"):
+                try:
+                    with opened(self.root + path) as fd:
+                        if stat.S_ISDIR(os.fstat(fd).st_mode):
+                            mounts.mount_new("tmpfs", fd, path, ("ro", *_NO_SURPRISES, "size=0", "nr_inodes=2"))
+                        else:
+                            mounts.bind(null, fd, path, recursive=False)
+                except FileNotFoundError:
+                    continue
+        for path in _READ_ONLY:
+            with doing(f"make {path} read-only"):
+                try:
+                    with opened(self.root + path) as fd:
+                        mounts.bind(self.root + path, fd, path, read_only=True)
+                except FileNotFoundError:
+                    continue

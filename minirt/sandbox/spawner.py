@@ -1,0 +1,118 @@
+"""The spawner: a small process with one thread that forks a child for every request of the engine.
+
+Python may run in a child only if its parent had one thread; a Jupyter kernel has many. So the engine starts this
+program once, and from then on a container costs a fork and not an interpreter's start. It holds no state: killing
+it loses nothing but the requests not yet taken up.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from minirt.errors import SandboxError, Unsupported
+from minirt.linux.namespaces import enter_user_namespace, make_user_namespace
+from minirt.linux.processes import name_process
+from minirt.model.spec import IdMapping
+from minirt.sandbox.joiner import run_joiner
+from minirt.sandbox.monitor import run_monitor
+from minirt.sandbox.wire import Channel, error_to_json
+from minirt.sandbox.worker import run_worker
+
+__all__ = ["main"]
+
+
+class _Spawner:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.sock = socket.socket(fileno=settings["socket"])
+        self.maps = tuple(tuple(IdMapping(*entry) for entry in settings[key]) for key in ("uid_map", "gid_map"))
+        self.user_namespace: int | None = None
+        self.refused: OSError | None = None
+
+    def make_user_namespace(self) -> None:
+        """All containers of an ordinary user share one user namespace, made once: mapping ids takes a few ms."""
+        if not self.maps[0]:
+            return
+        try:
+            self.user_namespace = make_user_namespace(*self.maps)
+        except OSError as error:
+            self.refused = error
+
+    def serve(self) -> None:
+        """Fork for every request until the engine closes its end."""
+        while (channel := self._next()) is not None:
+            pid = os.fork()
+            if pid == 0:
+                self._child(channel)
+            channel.close()
+
+    def _next(self) -> Channel | None:
+        _, ancillary, _, _ = self.sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        for _, _, data in ancillary:
+            return Channel(socket.socket(fileno=array.array("i", data)[0]))
+        return None
+
+    def _child(self, channel: Channel) -> NoReturn:
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            self.sock.close()
+            message = channel.receive()
+            if message is not None:
+                self._run(channel, *message)
+        except BaseException as error:
+            try:
+                channel.send({"error": error_to_json(error)})
+            except OSError:
+                pass
+        finally:
+            os._exit(1)
+
+    def _run(self, channel: Channel, request: dict[str, Any], fds: list[int]) -> None:
+        if request["do"] == "exec":
+            run_joiner(channel, request, fds)
+        user = bool(self.maps[0])
+        if user:
+            self._enter()
+        if request["do"] == "start":
+            run_monitor(channel, request, fds, user=user)
+        elif request["do"] == "call":
+            run_worker(channel, request, fds, user=user)
+        else:
+            raise SandboxError(f"unknown request {request['do']!r}")
+
+    def _enter(self) -> None:
+        if self.user_namespace is None:
+            assert self.refused is not None
+            raise Unsupported(
+                "this machine lets an ordinary user create no user namespace",
+                cause=f"{self.refused.filename or 'clone'}: {self.refused.strerror}",
+                hint="run as root, or see `docker info` for what would have to change",
+            )
+        enter_user_namespace(self.user_namespace)
+        os.close(self.user_namespace)
+
+
+def main() -> None:
+    """The program; ``argv[1]`` holds its settings as JSON."""
+    settings = json.loads(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    name_process("minirt-spawner")
+    spawner = _Spawner(settings)
+    spawner.make_user_namespace()
+    for module in settings["preload"]:
+        importlib.import_module(module)
+    # The kernel reaps the children: nobody here waits for them.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Pages that the collector never touches stay shared between parent and children.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    spawner.serve()

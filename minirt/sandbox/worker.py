@@ -1,0 +1,52 @@
+"""Work on files, done where a container would see them: a function called in a child of the spawner."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import threading
+from typing import Any, NoReturn
+
+from minirt.linux import mounts
+from minirt.linux.namespaces import CLONE_NEWNS
+from minirt.linux.processes import name_process
+from minirt.linux.syscalls import unshare
+from minirt.sandbox.rootfs import doing, mount_root, prepare_staging
+from minirt.sandbox.wire import Channel, error_to_json, root_from_json
+
+__all__ = ["run_worker"]
+
+
+def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, user: bool) -> NoReturn:
+    """Serve one ``call`` request: mount, call, answer, end."""
+    name_process("minirt-worker")
+    try:
+        with doing("create a mount namespace"):
+            unshare(CLONE_NEWNS)
+            mounts.make_private()
+        root_dir = None
+        if request["root"] is not None:
+            with doing("mount the root file system"):
+                root_dir = prepare_staging(request["mount_point"])
+                mount_root(root_from_json(request["root"]), root_dir, user=user)
+        # From here on threads are harmless: the namespaces are what they will be.
+        threading.Thread(target=_die_with_client, args=(channel,), daemon=True).start()
+        gc.enable()
+        module, _, name = request["function"].partition(":")
+        function = getattr(importlib.import_module(module), name)
+        answer = {"result": function(request["arguments"], root_dir, fds)}
+    except BaseException as error:
+        answer = {"error": error_to_json(error)}
+    try:
+        channel.send(answer)
+    except OSError:
+        pass
+    os._exit(0)
+
+
+def _die_with_client(channel: Channel) -> None:
+    # The client says nothing more: whatever arrives is its end, or its wish that this ends.
+    channel.receive()
+    os.kill(os.getpid(), signal.SIGKILL)
