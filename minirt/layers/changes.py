@@ -1,0 +1,201 @@
+"""What an overlay's upper directory says: which paths are new or changed, which are deleted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minirt.errors import LayerError
+from minirt.layers.metadata import Metadata, read_xattrs, side_owner
+from minirt.layers.styles import (
+    OVERRIDE_STAT,
+    OverlayTrusted,
+    OverlayUser,
+    Owners,
+    SideOwners,
+    WhiteoutStyle,
+    is_private_xattr,
+    is_whiteout_device,
+)
+
+__all__ = ["Change", "Opaque", "Present", "Whiteout", "changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A path that the upper directory holds. ``path`` is relative, ``""`` the root itself.
+
+    ``kind`` is the file type part of the mode (``stat.S_IFREG`` …); ``inode`` is (device, inode) when the file has
+    several names, else ``None``; ``size`` is in bytes and 0 for all but files; ``number`` is a device's own number.
+    """
+
+    path: str
+    kind: int
+    metadata: Metadata
+    size: int = 0
+    inode: tuple[int, int] | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Whiteout:
+    """``path`` of a lower layer is deleted."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Everything that lower layers have below the directory ``path`` is deleted."""
+
+    path: str
+
+
+Change = Present | Whiteout | Opaque
+
+
+def changes(upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] = ()) -> Iterator[Change]:
+    """Walk ``upper`` in a fixed order: names sorted as bytes, a directory before what it holds, its Opaque between.
+
+    ``lowers`` are the directories of the layers below, topmost first. With them, a directory is opaque only if it hides
+    something (overlayfs marks every new directory, to save itself a look), and the root is listed only if its mode,
+    owner or attributes changed. Without them, marks are taken at face value and the root is listed when it is not the
+    usual one (mode 755, user 0). Sockets are left out: a tar cannot hold them.
+
+    Raises :class:`LayerError` for forms of overlayfs that cannot be carried by a layer (redirects, metadata-only
+    copies): the mount must have been made without them.
+    """
+    walk = _Walk(whiteouts, owners)
+    root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield from walk.root(root, list(lowers))
+    finally:
+        walk.close()
+        os.close(root)
+
+
+@dataclass(slots=True)
+class _Level:
+    """One directory of the walk: what is still to be listed, and the lower directories merged with it."""
+
+    fd: int
+    prefix: str
+    names: Iterator[os.DirEntry[str]]
+    lowers: list[Path]
+
+
+@dataclass(slots=True)
+class _Walk:
+    style: WhiteoutStyle
+    owners: Owners
+    levels: list[_Level] = field(default_factory=list)
+
+    def root(self, fd: int, lowers: list[Path]) -> Iterator[Change]:
+        present = self._present("", os.fstat(fd), read_xattrs(fd))
+        if _root_changed(present, lowers, self.owners):
+            yield present
+        self.levels.append(_Level(os.dup(fd), "", _sorted(fd), lowers))
+        while self.levels:
+            level = self.levels[-1]
+            entry = next(level.names, None)
+            if entry is None:
+                os.close(self.levels.pop().fd)
+            else:
+                yield from self._entry(level, entry)
+
+    def close(self) -> None:
+        for level in self.levels:
+            os.close(level.fd)
+        self.levels.clear()
+
+    def _entry(self, level: _Level, entry: os.DirEntry[str]) -> Iterator[Change]:
+        status = entry.stat(follow_symlinks=False)
+        path = level.prefix + entry.name
+        if is_whiteout_device(status):
+            yield Whiteout(path)
+        elif not stat.S_ISSOCK(status.st_mode):
+            xattrs = read_xattrs((level.fd, entry.name))
+            yield self._present(path, status, xattrs)
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._enter(level, entry.name, path, xattrs)
+
+    def _enter(self, level: _Level, name: str, path: str, xattrs: dict[str, bytes]) -> Iterator[Change]:
+        opaque = _is_opaque(self.style, xattrs)
+        lowers = self._merged(level.lowers, name)
+        # Without any knowledge of lower layers, the mark is believed.
+        if opaque and (lowers or not self.levels[0].lowers):
+            yield Opaque(path)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=level.fd)
+        self.levels.append(_Level(fd, f"{path}/", _sorted(fd), [] if opaque else lowers))
+
+    def _merged(self, lowers: list[Path], name: str) -> list[Path]:
+        """Of the directories merged below the parent, those merged below its child ``name``."""
+        merged = []
+        for lower in lowers:
+            path = lower / name
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                break  # a file or a whiteout: it hides what is further down
+            merged.append(path)
+            if _is_opaque(self.style, read_xattrs_at(path)):
+                break
+        return merged
+
+    def _present(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> Present:
+        mode = status.st_mode
+        for name in xattrs:
+            if name.endswith((".overlay.redirect", ".overlay.metacopy")):
+                raise LayerError(
+                    f"{path!r} is only a reference to a lower layer",
+                    cause="the overlay was mounted with redirect_dir or metacopy",
+                )
+        uid, gid = status.st_uid, status.st_gid
+        if OVERRIDE_STAT in xattrs and isinstance(self.owners, SideOwners):
+            uid, gid = side_owner(xattrs) or (uid, gid)
+        if xattrs:
+            xattrs = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
+        regular = stat.S_ISREG(mode)
+        return Present(
+            path,
+            stat.S_IFMT(mode),
+            Metadata(stat.S_IMODE(mode), uid, gid, status.st_mtime_ns, xattrs),
+            status.st_size if regular else 0,
+            (status.st_dev, status.st_ino) if status.st_nlink > 1 and not stat.S_ISDIR(mode) else None,
+            status.st_rdev,
+        )
+
+
+def read_xattrs_at(path: Path) -> dict[str, bytes]:
+    """The extended attributes of a directory of ours."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return read_xattrs(fd)
+    finally:
+        os.close(fd)
+
+
+def _sorted(fd: int) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(fd) as entries:
+        return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
+
+
+def _is_opaque(style: WhiteoutStyle, xattrs: dict[str, bytes]) -> bool:
+    return isinstance(style, OverlayTrusted | OverlayUser) and xattrs.get(f"{style.prefix}opaque") == b"y"
+
+
+def _root_changed(present: Present, lowers: Sequence[Path], owners: Owners) -> bool:
+    ours = present.metadata
+    before: tuple[int, int, int, Mapping[str, bytes]] = (0o755, 0, 0, {})
+    if lowers:
+        status = lowers[0].stat()
+        xattrs = read_xattrs_at(lowers[0])
+        uid, gid = side_owner(xattrs) or (status.st_uid, status.st_gid)
+        public = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
+        before = (stat.S_IMODE(status.st_mode), uid, gid, public)
+    return (ours.mode, ours.uid, ours.gid, ours.xattrs) != before

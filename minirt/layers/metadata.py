@@ -1,0 +1,117 @@
+"""A file's metadata as a layer carries it, put on a file and read off one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from minirt.errors import LayerError
+from minirt.layers.styles import OVERRIDE_STAT, Owners, SideOwners, is_private_xattr
+
+__all__ = ["Metadata", "side_owner", "metadata_of", "put_metadata", "read_xattrs", "target_of"]
+
+# A descriptor, or a name in an open directory (for what cannot be opened: links, devices, pipes).
+Handle = int | tuple[int, str]
+
+# Refusals that leave a usable file: a file system without attributes, a namespace that may not set this one.
+_BEARABLE = (errno.ENOTSUP, errno.EPERM, errno.ENODATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """``mode`` has the 12 permission bits; ``mtime_ns`` is in nanoseconds since 1970, None: leave it."""
+
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int | None = None
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def put_metadata(handle: Handle, wanted: Metadata, owners: Owners, *, link: bool = False) -> None:
+    """Give a file just made its owner, mode, attributes and times, in this order. ``link``: a symbolic link.
+
+    Raises :class:`OSError`, and :class:`LayerError` for an owner that the user namespace does not know.
+    """
+    if isinstance(owners, SideOwners):
+        if isinstance(handle, int) and (wanted.uid or wanted.gid):
+            os.setxattr(handle, OVERRIDE_STAT, f"{wanted.uid}:{wanted.gid}:0{wanted.mode:o}".encode())
+    else:
+        _chown(handle, wanted)
+    if not link:
+        if isinstance(handle, int):
+            os.chmod(handle, wanted.mode)
+        else:
+            os.chmod(handle[1], wanted.mode, dir_fd=handle[0])
+    for name, value in wanted.xattrs.items():
+        if not is_private_xattr(name):
+            _set_xattr(handle, name, value)
+    if wanted.mtime_ns is not None:
+        times = (wanted.mtime_ns, wanted.mtime_ns)
+        if isinstance(handle, int):
+            os.utime(handle, ns=times)
+        else:
+            os.utime(handle[1], ns=times, dir_fd=handle[0], follow_symlinks=False)
+
+
+def metadata_of(fd: int) -> Metadata:
+    """Of an open directory or file."""
+    status = os.fstat(fd)
+    xattrs = read_xattrs(fd)
+    uid, gid = side_owner(xattrs) or (status.st_uid, status.st_gid)
+    return Metadata(status.st_mode & 0o7777, uid, gid, status.st_mtime_ns, xattrs)
+
+
+def read_xattrs(handle: Handle) -> dict[str, bytes]:
+    """All extended attributes, sorted by name; none where the file system has none."""
+    path = target_of(handle)
+    follow = isinstance(handle, int)
+    try:
+        names = os.listxattr(path, follow_symlinks=follow)
+        return {name: os.getxattr(path, name, follow_symlinks=follow) for name in sorted(names)} if names else {}
+    except OSError as error:
+        if error.errno in _BEARABLE:
+            return {}
+        raise
+
+
+def side_owner(xattrs: Mapping[str, bytes]) -> tuple[int, int] | None:
+    """(uid, gid) noted beside a file by :class:`SideOwners`; ``None`` if there is no readable note."""
+    note = xattrs.get(OVERRIDE_STAT)
+    if note is None:
+        return None
+    fields = note.split(b":")
+    if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
+        return None
+    return int(fields[0]), int(fields[1])
+
+
+def target_of(handle: Handle) -> int | str:
+    """What the extended-attribute calls take: they have no form relative to a directory, but /proc gives one."""
+    return handle if isinstance(handle, int) else f"/proc/self/fd/{handle[0]}/{handle[1]}"
+
+
+def _chown(handle: Handle, wanted: Metadata) -> None:
+    try:
+        if isinstance(handle, int):
+            os.chown(handle, wanted.uid, wanted.gid)
+        else:
+            os.chown(handle[1], wanted.uid, wanted.gid, dir_fd=handle[0], follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise LayerError(
+            f"the layer has a file of user {wanted.uid}, group {wanted.gid}, which this user namespace does not have",
+            cause="the ranges in /etc/subuid and /etc/subgid are too short for this image",
+            hint="Give your user 65536 subordinate ids, or run as root.",
+        ) from error
+
+
+def _set_xattr(handle: Handle, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(target_of(handle), name, value, follow_symlinks=isinstance(handle, int))
+    except OSError as error:
+        if error.errno not in _BEARABLE:
+            raise
