@@ -39,7 +39,7 @@ def test_every_way_to_install_takes_the_same_extras_and_constraints() -> None:
 
 
 def test_binder_files_are_those_that_repo2docker_reads() -> None:
-    """postBuild can be executed, and apt.txt names one package a line."""
+    """The postBuild script can be executed, and apt.txt names one package a line."""
     assert (ROOT / "binder/postBuild").stat().st_mode & 0o111
     assert all(
         re.fullmatch(r"[a-z0-9.+-]+", line) for line in (ROOT / "binder/apt.txt").read_text().split("\n") if line

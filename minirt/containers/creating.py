@@ -28,9 +28,9 @@ def make_record(
     """Raises InvalidSpec, PathNotFound, UsageError. Volumes that do not exist yet are made."""
     image = request.image.config.config
     entrypoint, command = _program(request, image)
-    id = secrets.token_hex(32)
+    identity = secrets.token_hex(32)
     return ContainerRecord(
-        id=id,
+        id=identity,
         name=request.name,
         created=created,
         image=request.image.name,
@@ -41,7 +41,7 @@ def make_record(
         env=_environment(request, image),
         cwd=request.cwd or image.working_dir or "/",
         user=image.user if request.user is None else request.user,
-        hostname=request.hostname or id[:12],
+        hostname=request.hostname or identity[:12],
         terminal=request.terminal,
         stdin_open=request.stdin_open,
         mounts=_mounts(request, image, volumes, created, mounts_of),

@@ -8,13 +8,15 @@ first step of removing it; so a kill at any instant leaves a container or none, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from minirt.containers import processes
 from minirt.containers.attaching import Attachment
+from minirt.containers.changes import PathChange
 from minirt.containers.creating import make_record
+from minirt.containers.execing import exec_process, run_exec
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.containers.shelf import Shelf
@@ -24,7 +26,7 @@ from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.sandbox import Sandbox
-from minirt.snapshots import OverlaySnapshots, Union
+from minirt.snapshots import Layer, OverlaySnapshots, Union
 from minirt.store import Store
 from minirt.volumes import Volumes
 
@@ -96,8 +98,8 @@ class Lifecycle:
                 return None
             self._check_mounts(record)
             root = rooms.snapshots.reopen(record.diff_ids, directory)
-            union = Union.of([*(Path(lower) for lower in root.lowers), directory / "upper"])
-            spec = make_spec(record, directory, root, union, (rooms.machine.uid_map, rooms.machine.gid_map))
+            id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)
+            spec = make_spec(record, directory, root, self._union(record), id_maps)
             return Attachment.start(rooms.sandbox, spec, stdin, output)
 
     def _check_mounts(self, record: ContainerRecord) -> None:
@@ -180,6 +182,62 @@ class Lifecycle:
             self._rooms.snapshots.discard(directory)
         if volumes or record.auto_remove:
             self._drop_anonymous(record)
+
+    def changes(self, record: ContainerRecord) -> tuple[PathChange, ...]:
+        """What the storage layer holds, as ``docker diff`` shows it."""
+        snapshots, directory = self._rooms.snapshots, self.shelf.directory(record.id)
+        arguments = {
+            "upper": str(directory / "upper"),
+            "lowers": [str(snapshots.diff_path(diff_id)) for diff_id in record.diff_ids],
+        }
+        found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
+        return tuple(PathChange(kind, path) for kind, path in found)
+
+    def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
+        """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
+        hold = pause and self.state(record).status == "running"
+        if hold:
+            self.pause(record)
+        try:
+            return self._rooms.snapshots.commit(self.shelf.directory(record.id), keep=True)
+        finally:
+            if hold:
+                self.unpause(record)
+
+    def storage_bytes(self, record: ContainerRecord) -> int:
+        """Bytes of file content in the storage layer."""
+        return self._rooms.snapshots.measure(self.shelf.directory(record.id) / "upper")
+
+    def exec(
+        self,
+        record: ContainerRecord,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str | None = None,
+        user: str = "",
+        output: Output,
+        stdin: int | None = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Run a further program inside; its exit code. Raises ContainerNotRunning, CommandNotFound, Cancelled."""
+        state = self._running(record)
+        if state.paused:
+            raise Conflict(f"Container {record.name} is paused, unpause the container before exec")
+        process = exec_process(record, argv, self._union(record), environment=environment, cwd=cwd, user=user)
+        return run_exec(
+            self._rooms.sandbox,
+            state,
+            process,
+            privileged=record.privileged,
+            output=output,
+            stdin=stdin,
+            cancel=cancel,
+        )
+
+    def _union(self, record: ContainerRecord) -> Union:
+        lowers = [self._rooms.snapshots.diff_path(diff_id) for diff_id in record.diff_ids]
+        return Union.of([*lowers, self.shelf.directory(record.id) / "upper"])
 
     def _drop_anonymous(self, record: ContainerRecord) -> None:
         used = {point.name for other in self.shelf.list() if other.id != record.id for point in other.mounts}

@@ -112,3 +112,7 @@ class ContainerRecord:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidDocument(f"not a container's config.json: {error!r}") from error
+
+
+def _mount_point(data: Mapping[str, Any]) -> MountPoint:
+    return MountPoint(**{**data, "options": tuple(data["options"])})

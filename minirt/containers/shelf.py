@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 from minirt.containers.names import check_name, random_name
@@ -21,12 +22,12 @@ class Shelf:
         self._store = store
         self._home = store.home / "containers"
 
-    def directory(self, id: str) -> Path:
-        return self._home / id
+    def directory(self, identity: str) -> Path:
+        return self._home / identity
 
     def list(self) -> tuple[ContainerRecord, ...]:
         """Every container, newest first."""
-        found = [record for id in self._ids() if (record := self._read(id)) is not None]
+        found = [record for identity in self._ids() if (record := self._read(identity)) is not None]
         return tuple(sorted(found, key=lambda record: record.created, reverse=True))
 
     def get(self, text: str) -> ContainerRecord:
@@ -50,11 +51,15 @@ class Shelf:
 
     def add(self, record: ContainerRecord) -> ContainerRecord:
         """Write the record, under the name it has or a made-up one. Raises :class:`NameInUse`."""
-        from dataclasses import replace
+        return self._write(record, record.name)
 
+    def rename(self, record: ContainerRecord, name: str) -> ContainerRecord:
+        """Give it another name. Raises :class:`NameInUse`, :class:`InvalidSpec`."""
+        return self._write(record, check_name(name))
+
+    def _write(self, record: ContainerRecord, name: str) -> ContainerRecord:
         with self._store.lock("container-names"):
-            taken = {other.name: other.id for other in self.list()}
-            name = record.name
+            taken = {other.name: other.id for other in self.list() if other.id != record.id}
             if not name:
                 name = random_name(taken)
             elif check_name(name) in taken:
@@ -72,9 +77,9 @@ class Shelf:
         except FileNotFoundError:
             return []
 
-    def _read(self, id: str) -> ContainerRecord | None:
+    def _read(self, identity: str) -> ContainerRecord | None:
         # A directory without config.json is a container that is being made or removed right now.
         try:
-            return ContainerRecord.from_bytes((self.directory(id) / "config.json").read_bytes())
+            return ContainerRecord.from_bytes((self.directory(identity) / "config.json").read_bytes())
         except (OSError, InvalidDocument):
             return None

@@ -61,7 +61,7 @@ def _find_person(name: str, people: tuple[_Person, ...]) -> _Person:
         raise InvalidSpec(
             f"unable to find user {name}: no matching entries in passwd file",
             cause="the image's /etc/passwd has no such name",
-            hint=f"Create it in the image first (RUN adduser … or useradd …), or use a number. There are: {_some(people)}.",
+            hint=f"Create it in the image first (RUN adduser … or useradd …), or use one of: {_some(people)}.",
         )
     uid = _number(name)
     for person in people:

@@ -82,6 +82,16 @@ class Store:
         """Store a blob piece by piece: ``write`` and, when all is there, ``commit``; uncommitted, nothing is kept."""
         return self._blobs.writer()
 
+    def adopt(self, staged: Path, media_type: str, digest: Digest, size: int) -> Descriptor:
+        """Take in a complete file of the home's ``tmp``, whose digest its writer computed while writing it.
+
+        Raises :class:`CorruptBlob` when the file is not ``size`` bytes long, :class:`StorageFull`.
+        """
+        if staged.stat().st_size != size:
+            raise CorruptBlob(f"{staged.name} was announced with {size} bytes and has {staged.stat().st_size}")
+        self._blobs.adopt(staged, digest)
+        return Descriptor(media_type, digest, size)
+
     # References
 
     def resolve(self, ref: Reference) -> Descriptor | None:

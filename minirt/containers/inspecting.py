@@ -1,0 +1,101 @@
+"""``docker inspect CONTAINER``: the facts under docker's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minirt.containers.records import ContainerRecord
+from minirt.containers.state import State
+
+__all__ = ["container_attributes"]
+
+_NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which docker prints for "not yet"
+
+
+def container_attributes(record: ContainerRecord, state: State, directory: Path) -> dict[str, Any]:
+    """The object that ``docker inspect`` prints, without the fields that would always be empty here."""
+    argv = record.argv
+    return {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": argv[0],
+        "Args": list(argv[1:]),
+        "State": _state(state),
+        "Image": str(record.image_id),
+        "LogPath": str(directory / "log"),
+        "HostsPath": "",
+        "Name": f"/{record.name}",
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "Platform": "linux",
+        "HostConfig": _host_config(record),
+        "GraphDriver": {"Name": "overlay", "Data": _storage(record, directory)},
+        "Mounts": [point.to_docker() for point in record.mounts],
+        "Config": _config(record),
+        "NetworkSettings": {"Networks": {record.network: {}}},
+    }
+
+
+def _state(state: State) -> dict[str, Any]:
+    return {
+        "Status": state.status,
+        "Running": state.alive,
+        "Paused": state.paused,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": state.status == "dead",
+        "Pid": state.pid if state.alive else 0,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": state.started_at or _NEVER,
+        "FinishedAt": state.finished_at or _NEVER,
+    }
+
+
+def _host_config(record: ContainerRecord) -> dict[str, Any]:
+    return {
+        "Binds": [
+            f"{point.name or point.source}:{point.destination}" + ("" if point.read_write else ":ro")
+            for point in record.mounts
+            if point.kind != "tmpfs" and not point.anonymous
+        ]
+        or None,
+        "NetworkMode": record.network,
+        "AutoRemove": record.auto_remove,
+        "CapAdd": list(record.cap_add) or None,
+        "CapDrop": list(record.cap_drop) or None,
+        "ExtraHosts": list(record.extra_hosts) or None,
+        "Privileged": record.privileged,
+        "ReadonlyRootfs": record.read_only,
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+    }
+
+
+def _storage(record: ContainerRecord, directory: Path) -> dict[str, str]:
+    layers = directory.parent.parent / "layers"
+    # docker lists the lower directories topmost first, as the mount option does.
+    lowers = [str(layers / diff_id.hex / "diff") for diff_id in reversed(record.diff_ids)]
+    return {
+        "LowerDir": ":".join(lowers),
+        "UpperDir": str(directory / "upper"),
+        "WorkDir": str(directory / "work"),
+    }
+
+
+def _config(record: ContainerRecord) -> dict[str, Any]:
+    return {
+        "Hostname": record.hostname,
+        "User": record.user,
+        "Tty": record.terminal,
+        "OpenStdin": record.stdin_open,
+        "ExposedPorts": {port: {} for port in record.exposed_ports} or None,
+        "Env": list(record.env),
+        "Cmd": list(record.command) or None,
+        "Image": record.image,
+        "WorkingDir": record.cwd,
+        "Entrypoint": list(record.entrypoint) or None,
+        "Labels": dict(record.labels),
+        "StopSignal": record.stop_signal,
+        "StopTimeout": record.stop_timeout,
+    }

@@ -1,0 +1,153 @@
+"""How the facade builds and commits: the build room put together with the images and the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minirt.errors import ImageNotFound
+from minirt.images.image import StoredImage
+from minirt.model.cancel import Cancel
+from minirt.model.config import History, ImageConfig
+from minirt.model.digest import Digest
+from minirt.model.events import EventSink
+from minirt.model.manifest import CONFIG, MANIFEST, Descriptor, Manifest
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+from minirt.snapshots import LayerSource
+
+if TYPE_CHECKING:
+    from minirt.build.builder import Builder
+    from minirt.build.request import ResolvedImage
+    from minirt.containers.records import ContainerRecord
+    from minirt.engine.facade import Engine
+
+__all__ = ["build", "cached_diff_ids", "commit", "make_builder"]
+
+
+def make_builder(engine: Engine) -> Builder:
+    """The build room over this engine's store, snapshots and sandbox."""
+    from minirt.build.builder import Builder
+
+    def resolve(
+        reference: Reference, platform: Platform, pull: bool, on_event: EventSink, cancel: Cancel | None
+    ) -> ResolvedImage:
+        from minirt.build.request import ResolvedImage
+
+        stored = _find(engine, reference, platform, pull, on_event, cancel)
+        sources = tuple(LayerSource(descriptor, diff_id) for descriptor, diff_id in stored.layers)
+        return ResolvedImage(stored.config, sources)
+
+    return Builder(engine.store, engine.snapshots, engine.sandbox, resolve)
+
+
+def _find(
+    engine: Engine,
+    reference: Reference,
+    platform: Platform,
+    pull: bool,
+    on_event: EventSink,
+    cancel: Cancel | None,
+) -> StoredImage:
+    if not pull:
+        try:
+            found = engine.image_store.get(str(reference))
+        except ImageNotFound:
+            pass
+        else:
+            if platform.runs(found.config.platform):
+                return found
+    return engine.image_store.pull(reference, platform=platform, on_event=on_event, cancel=cancel)
+
+
+def build(
+    engine: Engine,
+    *,
+    text: str | bytes,
+    source: str,
+    context: Path | None,
+    tags: tuple[str, ...],
+    build_args: Mapping[str, str | None],
+    target: str | None,
+    labels: Mapping[str, str],
+    no_cache: bool,
+    pull: bool,
+    platform: str | None,
+    source_date_epoch: int | None,
+    on_event: EventSink | None,
+    cancel: Cancel | None,
+) -> StoredImage:
+    """See :meth:`minirt.engine.images.ImageCollection.build`."""
+    from minirt.build.request import BuildRequest
+
+    request = BuildRequest(
+        dockerfile=text,
+        source=source,
+        context=context,
+        tags=tuple(Reference.parse(tag) for tag in tags),
+        target=target or "",
+        build_args=build_args,
+        labels=labels,
+        no_cache=no_cache,
+        pull=pull,
+        platform=Platform.parse(platform) if platform else None,
+        epoch=source_date_epoch,
+    )
+    result = engine.builder.build(request, on_event=engine.sink(on_event), cancel=cancel)
+    return engine.image_store.get(str(result.image_id))
+
+
+def cached_diff_ids(engine: Engine) -> Iterable[Digest]:
+    """The layers that the build cache could still use."""
+    return engine.builder.cache.diff_ids()
+
+
+def commit(
+    engine: Engine, record: ContainerRecord, name: str | None, message: str, author: str, pause: bool
+) -> StoredImage:
+    """See :meth:`minirt.engine.containers.Container.commit`."""
+    from minirt.engine.facade import now
+
+    reference = Reference.parse(name) if name else None
+    with engine.store.lease():
+        base = engine.image_store.get(str(record.image_id))
+        layer = engine.lifecycle.commit(record, pause=pause)
+        created = now()
+        by = History(created, " ".join(record.argv), message, author)
+        config = _committed(base.config, record, layer.diff_id, by, author)
+        layers = (*base.manifest.layers, layer.descriptor)
+        descriptor = _put(engine, config, layers)
+        if reference is None:
+            engine.store.add_untagged(descriptor)
+        else:
+            engine.store.set_reference(reference, descriptor)
+    return engine.image_store.get(str(config.digest))
+
+
+def _committed(base: ImageConfig, record: ContainerRecord, diff_id: Digest, by: History, author: str) -> ImageConfig:
+    """Docker commit's config: the container's own settings become the image's defaults."""
+    settings = replace(
+        base.config,
+        env=record.env,
+        cmd=record.command or None,
+        entrypoint=record.entrypoint or None,
+        user=record.user,
+        working_dir="" if record.cwd == "/" and not base.config.working_dir else record.cwd,
+        labels=record.labels,
+    )
+    return replace(
+        base,
+        config=settings,
+        diff_ids=(*base.diff_ids, diff_id),
+        history=(*base.history, by),
+        created=by.created,
+        author=author or base.author,
+    )
+
+
+def _put(engine: Engine, config: ImageConfig, layers: tuple[Descriptor, ...]) -> Descriptor:
+    written = engine.store.put(config.to_bytes(), CONFIG)
+    manifest = engine.store.put(Manifest(written, layers).to_bytes(), MANIFEST)
+    return replace(manifest, platform=config.platform)

@@ -1,0 +1,215 @@
+"""The engine: one home, its rooms, and docker-py's collections over them."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from minirt.engine.containers import ContainerCollection
+from minirt.engine.images import ImageCollection
+from minirt.engine.volumes import VolumeCollection
+from minirt.images.catalog import ImageStore
+from minirt.images.removal import ImageUse
+from minirt.model.digest import Digest
+from minirt.model.events import Event, EventSink, ignore
+from minirt.store import Store
+
+if TYPE_CHECKING:
+    from minirt.build.builder import Builder
+    from minirt.containers.lifecycle import Lifecycle
+    from minirt.linux.probe import Machine
+    from minirt.sandbox import Sandbox
+    from minirt.snapshots import OverlaySnapshots
+    from minirt.volumes import Volumes
+
+__all__ = ["Engine", "default_home", "now"]
+
+# What the sandbox's workers need, so that none of them spends its time on imports.
+_PRELOAD = (
+    "minirt.snapshots.work", "minirt.containers.changes", "minirt.volumes.filling", "minirt.build.copy_worker",
+)  # fmt: skip
+
+
+def default_home() -> Path:
+    """Where an engine keeps its things unless told otherwise (the command line also asks ``$MINIRT_HOME``)."""
+    return Path.home() / ".local" / "share" / "minirt"
+
+
+def now() -> str:
+    """RFC 3339 in UTC with microseconds, as docker writes times."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Engine:
+    """Everything minirt can do with one home.
+
+    ``home`` is a directory, made if it is missing; several engines, in one process or many, may share it.
+    ``mirrors`` are base addresses that are asked before Docker Hub, in order; ``on_event`` sees every event of
+    every call. The parts are made when they are first needed, so an engine costs nothing until it works. Close it,
+    or use it in a ``with`` statement; detached containers run on.
+
+    Raises :class:`HomeUnusable`.
+    """
+
+    def __init__(
+        self,
+        home: Path | str | None = None,
+        *,
+        mirrors: Sequence[str] = (),
+        insecure_registries: Sequence[str] = (),
+        snapshotter: str | None = None,
+        isolation: str | None = None,
+        on_event: EventSink = ignore,
+    ) -> None:
+        self.home = Path(home) if home is not None else default_home()
+        self.on_event = on_event
+        self.mirrors = tuple(mirrors)
+        self._insecure = tuple(insecure_registries)
+        self._wanted = {"snapshotter": snapshotter, "isolation": isolation}
+        self._making = threading.RLock()
+        self.images = ImageCollection(self)
+        self.containers = ContainerCollection(self)
+        self.volumes = VolumeCollection(self)
+
+    # The rooms
+
+    @cached_property
+    def store(self) -> Store:
+        """Blobs, names and locks."""
+        with self._making:
+            return Store(self.home.absolute())
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What this machine allows, tried once."""
+        from minirt.linux.probe import probe
+
+        with self._making:
+            return probe(self.store.home, **self._wanted)
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """Starts containers, and does filesystem work with their ids."""
+        from minirt.sandbox import Sandbox
+
+        machine = self.machine
+        with self._making:
+            return self.__dict__.get("sandbox") or Sandbox(machine, self.store.home, preload=_PRELOAD)
+
+    @cached_property
+    def snapshots(self) -> OverlaySnapshots:
+        """Root filesystems made of layers."""
+        from minirt.snapshots import OverlaySnapshots
+
+        one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
+        return OverlaySnapshots(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
+
+    @cached_property
+    def image_store(self) -> ImageStore:
+        """Images in the store, and the way to registries."""
+        from minirt.registry.client import RegistryClient
+
+        registry = RegistryClient(mirrors=self.mirrors, insecure=self._insecure)
+        return ImageStore(self.store, registry, in_use=self._image_uses, keep=self._needed_blobs)
+
+    @cached_property
+    def volume_store(self) -> Volumes:
+        """Named and anonymous volumes."""
+        from minirt.volumes import Volumes
+
+        return Volumes(self.store)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """Containers, from created to removed."""
+        from minirt.containers.lifecycle import Lifecycle, Rooms
+
+        return Lifecycle(Rooms(self.store, self.snapshots, self.sandbox, self.volume_store, self.machine, now))
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Dockerfiles to images."""
+        from minirt.engine.building import make_builder
+
+        with self._making:
+            return self.__dict__.get("builder") or make_builder(self)
+
+    # What the collections share
+
+    def sink(self, on_event: EventSink | None) -> EventSink:
+        """Both the call's own sink and the engine's."""
+        if on_event is None or on_event is self.on_event:
+            return self.on_event
+        both = on_event
+
+        def report(event: Event) -> None:
+            both(event)
+            self.on_event(event)
+
+        return report
+
+    def report(self, event: Event) -> None:
+        """Tell those who listen to the whole engine."""
+        self.on_event(event)
+
+    def _image_uses(self, image_id: Digest) -> list[ImageUse]:
+        lifecycle = self.lifecycle
+        return [
+            ImageUse(record.short_id, lifecycle.state(record).alive)
+            for record in lifecycle.shelf.list()
+            if record.image_id == image_id
+        ]
+
+    def _needed_blobs(self) -> Iterable[Digest]:
+        """What containers and the build cache still need although no image names it."""
+        from minirt.engine.building import cached_diff_ids
+
+        for record in self.lifecycle.shelf.list():
+            yield record.image_id
+            yield from record.diff_ids
+        yield from cached_diff_ids(self)
+
+    def release_layers(self, diff_ids: Iterable[Digest]) -> None:
+        """Remove the unpacked trees of layers that nothing needs any more."""
+        needed = set(self._needed_blobs())
+        for image in self.image_store.list(all=True):
+            needed.update(image.config.diff_ids)
+        for diff_id in diff_ids:
+            if diff_id not in needed:
+                self.snapshots.discard(self.snapshots.diff_path(diff_id).parent)
+
+    def warm(self) -> None:
+        """Start what the first call would otherwise wait for."""
+        self.sandbox.warm()
+
+    def info(self) -> dict[str, Any]:
+        """What ``docker info`` tells: counts, and what this machine allows in plain words."""
+        from minirt.engine.info import engine_info
+
+        return engine_info(self)
+
+    def version(self) -> dict[str, Any]:
+        """What ``docker version`` tells."""
+        from minirt.engine.info import engine_version
+
+        return engine_version()
+
+    def close(self) -> None:
+        """End the helper process and let go of files. Detached containers run on."""
+        if "sandbox" in self.__dict__:
+            self.sandbox.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Engine: {self.home}>"

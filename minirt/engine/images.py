@@ -1,0 +1,256 @@
+"""``engine.images``: docker-py's ``client.images`` (docker-py documentation, "Images")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minirt.errors import ImageNotFound, PathNotFound
+from minirt.images.image import StoredImage
+from minirt.images.removal import Removal
+from minirt.images.views import HistoryRow, StackLayer
+from minirt.model.cancel import Cancel
+from minirt.model.events import EventSink
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+
+if TYPE_CHECKING:
+    from minirt.containers.request import ImageSource
+    from minirt.engine.containers import Container
+    from minirt.engine.facade import Engine
+
+__all__ = ["Image", "ImageCollection"]
+
+
+class Image:
+    """One image. ``str(image.id)`` is the digest of its config, as everywhere in docker."""
+
+    def __init__(self, engine: Engine, stored: StoredImage) -> None:
+        self._engine = engine
+        self.stored = stored
+
+    def __repr__(self) -> str:
+        names = ", ".join(repr(tag) for tag in self.tags)
+        return f"<Image: {names or self.short_id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def id(self) -> str:
+        """``sha256:`` and 64 hex digits."""
+        return str(self.stored.id)
+
+    @property
+    def short_id(self) -> str:
+        """``sha256:`` and 12 hex digits, as docker-py's."""
+        return f"sha256:{self.stored.id.short}"
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self.stored.tags)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.stored.labels)
+
+    @property
+    def size(self) -> int:
+        """Bytes of file content in all layers."""
+        return self._engine.image_store.size(self.stored)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What ``docker image inspect`` prints."""
+        return self._engine.image_store.inspect(self.id)
+
+    @property
+    def layers(self) -> tuple[StackLayer, ...]:
+        """The layers, base first: digest, diff id, chain id, sizes, what made each, who shares it."""
+        return self._engine.image_store.stack(self.id)
+
+    def history(self) -> tuple[HistoryRow, ...]:
+        """The rows of ``docker history``, newest first."""
+        return self._engine.image_store.history(self.id)
+
+    def tag(self, repository: str, tag: str | None = None) -> bool:
+        """Give it another name. Raises :class:`InvalidReference`."""
+        self._engine.image_store.tag(self.id, f"{repository}:{tag}" if tag else repository)
+        self.reload()
+        return True
+
+    def reload(self) -> None:
+        """Read its names again. Raises :class:`ImageNotFound`."""
+        self.stored = self._engine.image_store.get(self.id)
+
+    def save(self, named: bool | str = True) -> Iterator[bytes]:
+        """An archive of it, in chunks; ``named`` False leaves its names out, a text chooses one."""
+        text = named if isinstance(named, str) else self.tags[0] if named and self.tags else self.id
+        return self._engine.image_store.save([text])
+
+
+class ImageCollection:
+    """The images of this home."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def build(
+        self,
+        path: str | Path | None = None,
+        *,
+        dockerfile: str | None = None,
+        text: str | bytes | None = None,
+        source: str = "Dockerfile",
+        tag: str | Sequence[str] = (),
+        buildargs: Mapping[str, str] | None = None,
+        target: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        nocache: bool = False,
+        pull: bool = False,
+        platform: str | None = None,
+        source_date_epoch: int | None = None,
+        on_event: EventSink | None = None,
+        cancel: Cancel | None = None,
+    ) -> Image:
+        """``docker build``. ``path`` is the context (None: an empty one), ``dockerfile`` a file in it or elsewhere.
+
+        ``text`` is the Dockerfile itself, named ``source`` in errors. Raises DockerfileError, BuildError and its
+        kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then no name was given and nothing half made is
+        left.
+        """
+        from minirt.engine.building import build
+
+        context = None if path is None else Path(path)
+        if text is None:
+            text, source = _read_dockerfile(context or Path(), dockerfile)
+        stored = build(
+            self._engine,
+            text=text,
+            source=source,
+            context=context,
+            tags=(tag,) if isinstance(tag, str) else tuple(tag),
+            build_args=dict(buildargs or {}),
+            target=target,
+            labels=dict(labels or {}),
+            no_cache=nocache,
+            pull=pull,
+            platform=platform,
+            source_date_epoch=source_date_epoch,
+            on_event=on_event,
+            cancel=cancel,
+        )
+        return Image(self._engine, stored)
+
+    def get(self, name: str) -> Image:
+        """By name, id, or the beginning of an id. Raises :class:`ImageNotFound`, :class:`InvalidReference`."""
+        return Image(self._engine, self._engine.image_store.get(name))
+
+    def list(self, name: str | None = None, all: bool = False) -> list[Image]:
+        """The images, newest first; ``name`` chooses by repository or name, with ``*`` and ``?``."""
+        return [Image(self._engine, stored) for stored in self._engine.image_store.list(name, all=all)]
+
+    def pull(
+        self,
+        repository: str,
+        tag: str | None = None,
+        *,
+        platform: str | None = None,
+        on_event: EventSink | None = None,
+        cancel: Cancel | None = None,
+    ) -> Image:
+        """Fetch an image. Raises RegistryError and its kinds, ImageNotFound, CorruptBlob, StorageFull, Cancelled."""
+        stored = self._engine.image_store.pull(
+            f"{repository}:{tag}" if tag else repository,
+            platform=Platform.parse(platform) if platform else None,
+            on_event=self._engine.sink(on_event),
+            cancel=cancel,
+        )
+        return Image(self._engine, stored)
+
+    def push(self, name: str, *, on_event: EventSink | None = None, cancel: Cancel | None = None) -> str:
+        """Send an image to the registry that its name tells; returns the digest it has there."""
+        return str(self._engine.image_store.push(name, on_event=self._engine.sink(on_event), cancel=cancel).digest)
+
+    def remove(self, image: str, force: bool = False) -> Removal:
+        """``docker rmi``: take the name away, and the image with its last one. Raises ImageNotFound, ImageInUse."""
+        removal = self._engine.image_store.remove(image, force=force)
+        self._engine.release_layers(removal.layers)
+        return removal
+
+    def prune(self, all: bool = False) -> Removal:
+        """Remove what has no name, or with ``all`` what no container uses."""
+        removal = self._engine.image_store.prune(all=all)
+        self._engine.release_layers(removal.layers)
+        return removal
+
+    def save(self, names: Sequence[str]) -> Iterator[bytes]:
+        """One archive of several images, for ``docker load``, ``skopeo`` and :meth:`load`."""
+        return self._engine.image_store.save(names)
+
+    def load(self, stream: BinaryIO, *, on_event: EventSink | None = None, cancel: Cancel | None = None) -> list[Image]:
+        """Take in an archive. Raises InvalidDocument, CorruptBlob, StorageFull."""
+        loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
+        return [Image(self._engine, stored) for stored in loaded]
+
+    def source(
+        self, name: str, *, pull: str = "missing", platform: str | None = None, cancel: Cancel | None = None
+    ) -> ImageSource:
+        """What a container of the image needs; ``pull`` is missing, always or never, as docker's ``--pull``."""
+        from minirt.containers.request import ImageSource
+        from minirt.snapshots import LayerSource
+
+        stored = self._find_or_pull(name, pull, platform, cancel)
+        layers = tuple(LayerSource(descriptor, diff_id) for descriptor, diff_id in stored.layers)
+        return ImageSource(name, stored.id, stored.config, layers)
+
+    def _find_or_pull(self, name: str, pull: str, platform: str | None, cancel: Cancel | None) -> StoredImage:
+        if pull != "always":
+            try:
+                found = self._engine.image_store.get(name)
+            except ImageNotFound:
+                if pull == "never":
+                    raise
+            else:
+                if platform is None or Platform.parse(platform).runs(found.config.platform):
+                    return found
+        Reference.parse(name)
+        return self.pull(name, platform=platform, cancel=cancel).stored
+
+    def commit(
+        self,
+        container: Container,
+        repository: str | None,
+        tag: str | None,
+        *,
+        message: str = "",
+        author: str = "",
+        pause: bool = True,
+    ) -> Image:
+        """``docker commit``: the container's image with its storage layer as one more layer."""
+        from minirt.engine.building import commit
+
+        name = f"{repository}:{tag}" if repository and tag else repository
+        return Image(self._engine, commit(self._engine, container.record, name, message, author, pause))
+
+
+def _read_dockerfile(context: Path, name: str | None) -> tuple[bytes, str]:
+    """The file, as docker looks for it: relative to the working directory with ``-f``, else in the context."""
+    candidates = [Path(name), context / name] if name else [context / "Dockerfile", context / "dockerfile"]
+    for path in candidates:
+        try:
+            return path.read_bytes(), name or path.name
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise PathNotFound(f"cannot read {path}: {error.strerror}") from error
+    wanted = name or "Dockerfile"
+    raise PathNotFound(
+        f"failed to read dockerfile: open {wanted}: no such file or directory",
+        cause=f"there is no {wanted} in {context.absolute()}",
+        hint="Name it with -f, or build from the directory that holds it.",
+    )

@@ -1,0 +1,121 @@
+"""Filesystem work on layers, done by the sandbox's worker: it has the ids that containers have.
+
+As an ordinary user, layers hold files that only root of the user namespace may read or remove (mode 000, other
+owners); so every call that touches them runs there. Arguments and results are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+from minirt.errors import CorruptBlob
+from minirt.layers import OverlayTrusted, OverlayUser, RealOwners, SideOwners, apply, changes, decompress, pack
+from minirt.model.digest import Digest
+from minirt.store.files import atomic_write, storage_errors
+
+__all__ = ["commit", "discard", "measure", "unpack"]
+
+
+def _form(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Which whiteouts the kernel reads, and whether files may have owners, on this machine."""
+    return {
+        "whiteouts": OverlayTrusted() if arguments["privileged"] else OverlayUser(),
+        "owners": SideOwners() if arguments["one_id"] else RealOwners(),
+    }
+
+
+def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict[str, Any]:
+    """Unpack the blob open at ``fds[0]`` and give it its place by one rename."""
+    staging, home = Path(arguments["staging"]), Path(arguments["home"])
+    diff_id = Digest.parse(arguments["diff_id"])
+    target = staging / "diff"
+    target.mkdir(parents=True)
+    target.chmod(0o755)
+    with os.fdopen(fds[0], "rb") as blob, decompress(blob, arguments["media_type"]) as tar:
+        result = apply(tar, target, **_form(arguments))
+    if result.diff_id != diff_id:
+        raise CorruptBlob(
+            f"layer {arguments['digest']} holds {result.diff_id}, but its image config says {diff_id}",
+            cause="the image was made wrongly, or its files were changed",
+            hint="Pull or build the image again.",
+        )
+    _label(staging, arguments["digest"], diff_id, result.entries, result.size)
+    _place(staging, home, diff_id)
+    return {"entries": result.entries, "size": result.size}
+
+
+def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dict[str, Any]:
+    """Pack ``where/upper`` into the file ``blob``; unless ``keep``, turn the directory into the unpacked layer."""
+    where, home = Path(arguments["where"]), Path(arguments["home"])
+    upper, form = where / "upper", _form(arguments)
+    with storage_errors("packing a layer"), open(arguments["blob"], "xb", buffering=1 << 20) as out:
+        packed = pack(changes(upper, **form), upper, out, source_date_epoch=arguments["epoch"])
+    if not arguments["keep"]:
+        _use_up(where, home, packed.diff_id, packed.entries, packed.content_bytes)
+    return {
+        "diff_id": str(packed.diff_id),
+        "size": packed.size,
+        "content_bytes": packed.content_bytes,
+        "entries": packed.entries,
+        "whiteouts": [[mark.path, mark.opaque] for mark in packed.whiteouts],
+    }
+
+
+def _use_up(where: Path, home: Path, diff_id: Digest, entries: int, size: int) -> None:
+    if (home / "layers" / diff_id.hex).is_dir():
+        _remove(where)
+        return
+    os.rename(where / "upper", where / "diff")
+    _remove(where / "work")
+    _label(where, str(diff_id), diff_id, entries, size)
+    _place(where, home, diff_id)
+
+
+def _label(directory: Path, digest: str, diff_id: Digest, entries: int, size: int) -> None:
+    facts = {"digest": digest, "diff_id": str(diff_id), "entries": entries, "content_bytes": size}
+    # Not synced: a layer directory that a power cut tore is noticed by its missing or empty label.
+    atomic_write(directory / "layer.json", json.dumps(facts).encode(), durable=False)
+
+
+def _place(staging: Path, home: Path, diff_id: Digest) -> None:
+    try:
+        os.rename(staging, home / "layers" / diff_id.hex)
+    except OSError:
+        # Another process was first; both hold the same bytes.
+        if not (home / "layers" / diff_id.hex).is_dir():
+            raise
+        _remove(staging)
+
+
+def discard(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
+    """Remove the directory ``where`` and all in it."""
+    _remove(Path(arguments["where"]))
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if not path.exists():
+        return
+    # A directory without permissions stops rmtree where root's capabilities do not reach (a one-id namespace on
+    # some file systems): open every one, and try again.
+    for directory, _, _ in os.walk(path):
+        os.chmod(directory, 0o700)
+    shutil.rmtree(path)
+
+
+def measure(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> int:
+    """Bytes of regular files below ``where``, each inode once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for directory, _, names in os.walk(arguments["where"]):
+        for name in names:
+            info = os.lstat(os.path.join(directory, name))
+            if stat.S_ISREG(info.st_mode) and (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
+                total += info.st_size
+    return total
