@@ -23,7 +23,7 @@ __all__ = ["BuildView"]
 
 _WIDTHS = {1: 640, 2: 420}
 _NARROW = 340
-_MANY_STEPS = 24
+_MANY_STEPS = 12
 _FROM_FLAG = re.compile(r"--from=(\S+)")
 _KINDS = {"base": Kind.BASE, "filesystem": Kind.STEP, "config": Kind.CONFIG}
 

@@ -85,7 +85,8 @@ class Node:
     """One card. ``title`` is bold, ``text`` monospaced behind it, ``detail`` the small second line.
 
     ``width`` and ``height`` are in pixels; ``progress`` from 0 to 1 draws a thin bar; ``struck`` strikes the text
-    through; ``alert`` draws a warning sign, and is told by the tooltip.
+    through; ``alert`` draws a warning sign, and is told by the tooltip. ``place`` is the upper left corner in views
+    that are plain stacks and lists; without it Graphviz decides.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Node:
     progress: float | None = None
     struck: bool = False
     alert: str = ""
+    place: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def to_svg(graph: Graph) -> str:
 
     Raises :class:`minirt.errors.Unsupported` if no Graphviz is installed.
     """
-    place = _layout(to_dot(graph))
+    place = _placed(graph) or _layout(to_dot(graph))
     width = max(place.width, _MINIMUM_WIDTH) + 2 * _MARGIN
     head = 48.0 if graph.subtitle else 30.0
     foot = legend_height(graph.legend, width - 4 * _MARGIN)
@@ -47,6 +47,18 @@ def to_svg(graph: Graph) -> str:
         parts.append(draw_legend(graph.legend, _edge_of(graph), head + place.height + 14, width - 4 * _MARGIN))
     parts.append("</svg>\n")
     return "".join(parts)
+
+
+def _placed(graph: Graph) -> Layout | None:
+    """The layout that the view itself made; there are no edges in it, because what touches is joined."""
+    boxes = {}
+    for node in graph.nodes:
+        if node.place is None:
+            return None
+        boxes[node.id] = Box(*node.place, node.width, node.height)
+    width = max((box.x + box.width for box in boxes.values()), default=0.0)
+    height = max((box.y + box.height for box in boxes.values()), default=0.0)
+    return Layout(width, height, boxes, {}, {})
 
 
 def _open(graph: Graph, width: float, height: float) -> str:
