@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.errors import SandboxError, SpawnerLost
-from minirt.linux.probe import Machine
+from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
 from minirt.sandbox.running import Running, receive_or_cancel

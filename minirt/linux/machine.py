@@ -1,0 +1,70 @@
+"""What a machine allows, in plain words (``docker info`` shows it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from minirt.model.spec import IdMapping
+
+__all__ = ["Answer", "Machine", "machine_from_json", "machine_to_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether something works; if not, why, and what would change it."""
+
+    ok: bool
+    why: str = ""
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was found by trying.
+
+    ``root``: containers use the machine's root and need no user namespace. Otherwise ``uid_map`` and ``gid_map``
+    are the maps of the namespace that all containers get. ``snapshotter`` is ``overlay`` or ``copy``,
+    ``isolation`` is ``namespaces``, ``proot`` or ``none``.
+    """
+
+    kernel: str
+    root: bool
+    overlay: Answer
+    user_namespaces: Answer
+    subordinate_ids: Answer
+    namespaces: Answer
+    cgroups: Answer
+    cgroup_version: int
+    seccomp: Answer
+    ptrace: Answer
+    uid_map: tuple[IdMapping, ...]
+    gid_map: tuple[IdMapping, ...]
+    snapshotter: str
+    isolation: str
+
+    @property
+    def single_id(self) -> bool:
+        """Whether a container has one id only, so that files of other owners cannot be made as they are."""
+        return not self.root and sum(entry.count for entry in self.uid_map) == 1
+
+    def answers(self) -> Mapping[str, Answer]:
+        """Every question by its name."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if isinstance(value, Answer)}
+
+
+def machine_to_json(machine: Machine) -> dict[str, Any]:
+    return asdict(machine)
+
+
+def machine_from_json(data: Mapping[str, Any]) -> Machine:
+    """Raises ``TypeError``, ``KeyError`` or ``AttributeError`` with what another version wrote."""
+    values = dict(data)
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            values[name] = Answer(**value)
+    for name in ("uid_map", "gid_map"):
+        values[name] = tuple(IdMapping(**entry) for entry in data[name])
+    return Machine(**values)

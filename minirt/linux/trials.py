@@ -1,0 +1,141 @@
+"""The probe's experiments, run in a process of their own: ``python -m minirt.linux.trials HOME``.
+
+Each trial runs in a forked child, as most of them change the process for good; this program has one thread. The
+answer is one JSON object on standard output: trial -> null, or [errno, text].
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+
+from minirt.linux import mounts, namespaces, seccomp
+from minirt.linux.idmap import own_id_map, subordinate_maps
+from minirt.linux.paths import opened
+from minirt.linux.syscalls import clone, prctl, unshare
+from minirt.model.spec import IdMapping, OverlayRoot
+
+__all__ = ["main"]
+
+Maps = tuple[tuple[IdMapping, ...], tuple[IdMapping, ...]]
+Outcome = list[int | str] | None
+_ALL_BUT_USER = (
+    namespaces.CLONE_NEWNS
+    | namespaces.CLONE_NEWPID
+    | namespaces.CLONE_NEWIPC
+    | namespaces.CLONE_NEWUTS
+    | namespaces.CLONE_NEWCGROUP
+    | namespaces.CLONE_NEWNET
+)
+_PTRACE_TRACEME = 0
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def attempt(trial: Callable[[], None]) -> Outcome:
+    """None if ``trial`` ran through in a child, else what went wrong there."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        outcome: Outcome = None
+        try:
+            trial()
+        except OSError as error:
+            outcome = [error.errno or 0, f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+        except BaseException as error:
+            outcome = [0, f"{type(error).__name__}: {error}"]
+        os.write(write_end, json.dumps(outcome).encode())
+        os._exit(0)
+    os.close(write_end)
+    with open(read_end, "rb") as answer:
+        data = answer.read()
+    os.waitpid(pid, 0)
+    return json.loads(data) if data else [0, "the trial was killed"]
+
+
+def _enter(maps: Maps | None) -> None:
+    if maps is not None:
+        namespaces.enter_user_namespace(namespaces.make_user_namespace(*maps))
+
+
+def _overlay(directory: str, maps: Maps | None) -> None:
+    """Mount one, delete a file of the lower layer, and look for the mark the deletion must leave."""
+    _enter(maps)
+    unshare(namespaces.CLONE_NEWNS)
+    mounts.make_private()
+    for name in ("lower", "upper", "work", "merged"):
+        os.makedirs(f"{directory}/{name}")
+    with open(f"{directory}/lower/file", "w"):
+        pass
+    root = OverlayRoot((f"{directory}/lower",), f"{directory}/upper", f"{directory}/work")
+    mounts.mount_overlay(root, f"{directory}/merged", user=maps is not None)
+    os.unlink(f"{directory}/merged/file")
+    if not stat.S_ISCHR(os.lstat(f"{directory}/upper/file").st_mode):
+        raise OSError(0, "a deleted file left no whiteout")
+
+
+def _namespaces(maps: Maps | None) -> None:
+    """All namespaces of a container, and a /proc of its own, which a confined container may not mount."""
+    _enter(maps)
+    pid = clone(_ALL_BUT_USER | signal.SIGCHLD)
+    if pid == 0:
+        try:
+            mounts.make_private()
+            with opened("/proc") as fd:
+                mounts.mount_new("proc", fd, "/proc")
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        raise OSError(code, os.strerror(code), "mount /proc")
+
+
+def _seccomp() -> None:
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.load(0)
+
+
+def _ptrace() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(ctypes.get_errno() if libc.ptrace(_PTRACE_TRACEME, 0, None, None) else 0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        raise OSError(code, os.strerror(code), "ptrace")
+
+
+def main() -> None:
+    """The program; the directory for its scratch files is ``argv[1]`` (the file system that will hold layers)."""
+    scratch = tempfile.mkdtemp(prefix="probe-", dir=sys.argv[1])
+    own, granted = own_id_map(), subordinate_maps()
+    outcomes: dict[str, Outcome] = {}
+    try:
+        if os.geteuid() == 0:
+            outcomes["root_overlay"] = attempt(lambda: _overlay(f"{scratch}/root", None))
+            outcomes["root_namespaces"] = attempt(lambda: _namespaces(None))
+        outcomes["user_namespaces"] = attempt(lambda: _enter(own))
+        if outcomes["user_namespaces"] is None and os.geteuid() != 0:
+            if granted is None:
+                outcomes["subordinate_ids"] = [0, "none are granted, or newuidmap is not installed"]
+            else:
+                outcomes["subordinate_ids"] = attempt(lambda: _enter(granted))
+        if outcomes["user_namespaces"] is None and outcomes.get("root_namespaces", []) is not None:
+            outcomes["user_overlay"] = attempt(lambda: _overlay(f"{scratch}/user", own))
+            outcomes["user_namespaces_all"] = attempt(lambda: _namespaces(own))
+        outcomes["seccomp"] = attempt(_seccomp)
+        outcomes["ptrace"] = attempt(_ptrace)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print(json.dumps(outcomes))  # noqa: T201 - this is the program's answer
+
+
+if __name__ == "__main__":
+    main()
