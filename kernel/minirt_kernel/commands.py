@@ -1,0 +1,173 @@
+"""Carries out a cell: turns its words into the docker grammar's and lets a thread run them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from minirt.errors import ContainerFailed, Location, MinirtError, UsageError
+from minirt.model.cancel import Cancel
+from minirt_kernel import faults
+from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
+from minirt_kernel.expansion import expand, names_docker
+from minirt_kernel.feed import CellStream, Feed
+from minirt_kernel.words import Word, parse_commands, parse_words
+from minirt_kernel.work import Job, perform
+
+if TYPE_CHECKING:
+    from minirt_kernel.runtime import Runtime
+
+__all__ = ["SOURCE", "build", "docker_lines", "run_cell", "run_script"]
+
+SOURCE = "cell"
+"""What error messages call the text of the cell."""
+
+
+async def run_cell(runtime: Runtime, text: str) -> None:
+    """Any cell that is not Python. Raises :class:`MinirtError` when something in it failed."""
+    match classify(text):
+        case DockerfileCell() as cell:
+            await build(runtime, cell)
+        case RunCell() as cell:
+            await run_script(runtime, cell)
+        case DockerCell() as cell:
+            await docker_lines(runtime, cell.text)
+        case GraphCell() as cell:
+            from minirt_kernel.graphs import show
+
+            await show(runtime, cell.arguments)
+
+
+async def build(runtime: Runtime, cell: DockerfileCell) -> None:
+    """``%%dockerfile``: docker build, whose Dockerfile is the cell and whose context is the notebook's folder."""
+    words = parse_words(cell.options, SOURCE, cell.line - 1) if cell.options else ()
+
+    def job(feed: Feed, cancel: Cancel) -> None:
+        arguments = _expanded(runtime, words, feed, cancel)
+        _, context = _split("build", arguments)
+        try:
+            _execute(runtime, feed, cancel, ["build", *arguments, *([] if context else ["."])], text=cell.text)
+        except MinirtError as error:
+            faults.shift(error, "Dockerfile", cell.line - 1, SOURCE)
+            raise
+
+    await perform(job, runtime.presenter)
+
+
+async def run_script(runtime: Runtime, cell: RunCell) -> None:
+    """``%%run``: docker run, with the cell as the script of the image's shell or the input of the command given."""
+    words = parse_words(cell.options, SOURCE, cell.line - 1) if cell.options else ()
+
+    def job(feed: Feed, cancel: Cancel) -> None:
+        arguments = _expanded(runtime, words, feed, cancel)
+        options, rest = _split("run", arguments)
+        if not rest:
+            raise _no_image(cell)
+        argv, stdin = _script_command(runtime, cell.script, arguments[: len(arguments) - len(rest)], rest, options)
+        _execute(runtime, feed, cancel, argv, stdin=stdin)
+
+    await perform(job, runtime.presenter)
+
+
+async def docker_lines(runtime: Runtime, text: str) -> None:
+    """One docker command after the other; the first that fails ends the cell."""
+    commands = parse_commands(text, SOURCE)
+    lines = [names_docker(command) for command in commands]
+    for command, line in zip(commands, lines, strict=True):
+        if line is None:
+            raise UsageError(
+                "this line is not a docker command",
+                where=command.where,
+                cause="the cell starts with a docker command, so all of its lines are taken as such",
+                hint="Put Python into a cell of its own, and a shell's command behind an exclamation mark.",
+            )
+    for command, line in zip(commands, lines, strict=True):
+        await perform(_line_job(runtime, line or ()), runtime.presenter)
+
+
+def _line_job(runtime: Runtime, words: tuple[Word, ...]) -> Job[None]:
+    def job(feed: Feed, cancel: Cancel) -> None:
+        _execute(runtime, feed, cancel, _expanded(runtime, words, feed, cancel))
+
+    return job
+
+
+def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Cancel) -> list[str]:
+    def output_of(inner: tuple[Word, ...]) -> str:
+        from minirt.cli import execute
+
+        kept = io.BytesIO()
+        execute(_expanded(runtime, inner, feed, cancel), runtime.session(feed, cancel, stdout=kept))
+        return kept.getvalue().decode(errors="replace")
+
+    return expand(words, runtime.shell.user_ns, output_of)
+
+
+def _execute(
+    runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, stdin: bytes = b"", text: str | None = None
+) -> None:
+    from minirt.cli import execute
+
+    session = runtime.session(feed, cancel, stdin=stdin)
+    if text is not None:
+        session.text = text
+    try:
+        execute(argv, session)
+    finally:
+        for stream in (session.stdout, session.stderr):
+            cast(CellStream, stream).finish()
+
+
+def _split(command: str, arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The options by long name, and what is not an option: the build's context, or image and command."""
+    from minirt.cli.flags import FlagShape, split
+    from minirt.cli.tree import load
+
+    known = load(command)
+    shapes = [*(flag.shape for flag in known.flags), FlagShape("help", "", False)]
+    found, rest = split(arguments, shapes, interspersed=known.allow_interspersed_args)
+    return dict(found), rest
+
+
+_SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
+
+
+def _script_command(
+    runtime: Runtime, script: str, options: list[str], rest: list[str], given: dict[str, str]
+) -> tuple[list[str], bytes]:
+    """The whole ``docker run`` command line, and its standard input.
+
+    With a command after the image, or an entrypoint, or a ``#!`` line, the cell is that program's input. Else it is
+    the argument of the image's shell, so that commands in it may read their own input; and it stops at the first
+    command that fails, as cells do.
+    """
+    body = script.encode("utf-8", "surrogateescape")
+    image, command = rest[0], rest[1:]
+    if command or "entrypoint" in given:
+        return ["run", "-i", *options, image, *command], body
+    if script.startswith("#!") and (interpreter := script[2:].partition("\n")[0].split()):
+        return ["run", "-i", "--entrypoint", interpreter[0], *options, image, *interpreter[1:]], body
+    shell, *flags = _shell_of(runtime, image)
+    if shell.rpartition("/")[2] in _SHELLS:
+        flags.insert(0, "-e")
+    return ["run", "--entrypoint", shell, *options, image, *flags, script], b""
+
+
+def _shell_of(runtime: Runtime, image: str) -> list[str]:
+    """The image's own SHELL, else docker's default; also for an image that is yet to be pulled."""
+    from minirt.errors import NotFound
+
+    try:
+        config = runtime.engine.images.get(image).attrs.get("Config") or {}
+    except NotFound:
+        config = {}
+    return list(config.get("Shell") or ("/bin/sh", "-c"))
+
+
+def _no_image(cell: RunCell) -> UsageError:
+    text = f"%%run {cell.options}".rstrip()
+    return UsageError(
+        "%%run needs the name of an image",
+        where=Location(SOURCE, cell.line - 1, 1, len(text), text),
+        hint="For example: %%run --rm minirt/base",
+    )

@@ -1,0 +1,52 @@
+"""Errors on the page: what happened, where, the likely cause, what to do. No Python traceback.
+
+IPython asks an exception for ``_render_traceback_`` before it draws one itself. The runtime knows nothing of
+Jupyter, so its root class is taught here, when the kernel (or the extension) starts. The error is still an
+exception: the reply says ``error`` and Run All stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from minirt.errors import Cancelled, Location, MinirtError
+
+__all__ = ["install", "render", "shift"]
+
+_RED, _BOLD, _DIM, _CYAN, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
+
+
+def install() -> None:
+    """Teach every :class:`MinirtError` to show itself; a second call changes nothing."""
+    MinirtError._render_traceback_ = render  # type: ignore[attr-defined]
+
+
+def render(error: MinirtError) -> list[str]:
+    """The error as lines with ANSI colours, which notebooks, nbconvert and terminals show; colour is never alone."""
+    if isinstance(error, Cancelled):
+        return [f"{_BOLD}Interrupted.{_OFF} Nothing half made was kept."]
+    lines = [f"{_RED}{_title(error)}{_OFF}{_BOLD}: {error.what}{_OFF}"]
+    if error.where is not None:
+        lines.append(f"  {_DIM}{error.where.source}, line {error.where.line}{_OFF}")
+        text, _, caret = error.where.draw().partition("\n")
+        number, bar, rest = text.partition("|")
+        lines += [f"{_CYAN}{number}{bar}{_OFF}{rest}", f"{_RED}{caret}{_OFF}"]
+    if error.cause:
+        lines.append(f"{_BOLD}Likely cause:{_OFF} {error.cause}")
+    if error.hint:
+        lines.append(f"{_BOLD}What to do:{_OFF} {error.hint}")
+    return lines
+
+
+def shift(error: MinirtError, source: str, lines: int, shown_as: str = "cell") -> None:
+    """Count a place in the text ``source`` in the cell's lines instead, which begins ``lines`` lines earlier."""
+    where = error.where
+    if isinstance(where, Location) and where.source == source:
+        error.where = replace(where, source=shown_as, line=where.line + lines)
+
+
+def _title(error: MinirtError) -> str:
+    """The class's name as words: ``ImageNotFound`` -> ``Image not found``."""
+    name = type(error).__name__
+    words = "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()
+    return words[0].upper() + words[1:]

@@ -1,0 +1,120 @@
+"""``%graph``: pictures of what lies in the store, and of the last build again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from minirt.errors import UsageError
+from minirt.model.cancel import Cancel
+from minirt_kernel.expansion import expand
+from minirt_kernel.feed import Feed
+from minirt_kernel.words import parse_words
+from minirt_kernel.work import perform
+
+if TYPE_CHECKING:
+    from minirt.views import FileLayer, Graph, ImageStack, LayerBox
+    from minirt_kernel.runtime import Runtime
+
+__all__ = ["KINDS", "show"]
+
+KINDS = {
+    "layers": "images as stacks of layers, with shared layers shared: %graph layers [IMAGE…]",
+    "files": "which layer each path comes from, and what whiteouts hide: %graph files IMAGE",
+    "last": "the last build's final picture: %graph last",
+}
+BASE = "minirt/base"
+"""The image whose content is this machine's own: its sizes and ids differ elsewhere."""
+
+
+async def show(runtime: Runtime, arguments: str) -> None:
+    """Draw what ``arguments`` ask for. Raises :class:`UsageError`, :class:`ImageNotFound`."""
+    words = parse_words(arguments)
+
+    def job(_feed: Feed, _cancel: Cancel) -> Graph:
+        kind, *names = expand(words, runtime.shell.user_ns, _no_substitution) or [""]
+        return _graph_of(kind)(runtime, names)
+
+    graph = await perform(job, runtime.presenter)
+    runtime.page.show(await perform(_drawing(graph), runtime.presenter), f"minirt-{id(graph)}", update=False)
+
+
+def _drawing(graph: Graph) -> Callable[[Feed, Cancel], dict[str, Any]]:
+    from minirt_kernel.presenter import draw
+
+    return lambda _feed, _cancel: draw(graph, final=True)
+
+
+def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
+    known = {"layers": _layers, "files": _files, "last": _last}
+    if kind not in known:
+        import difflib
+
+        near = difflib.get_close_matches(kind, known, 1)
+        raise UsageError(
+            f"%graph does not know {kind!r}" if kind else "%graph needs to know what to draw",
+            hint=f"Did you mean %graph {near[0]}?" if near else "There are: " + "; ".join(KINDS.values()) + ".",
+        )
+    return known[kind]
+
+
+def _last(runtime: Runtime, _names: list[str]) -> Graph:
+    if runtime.last_graph is None:
+        raise UsageError("nothing was built yet in this kernel", hint="Build something: a cell that starts with FROM.")
+    return runtime.last_graph
+
+
+def _layers(runtime: Runtime, names: list[str]) -> Graph:
+    from minirt.views import layers_graph
+
+    images = [runtime.engine.images.get(name) for name in names] or runtime.engine.images.list()
+    local = _local_layers(runtime)
+    return layers_graph([_stack(image, local) for image in images], stable=not runtime.settings.live)
+
+
+def _files(runtime: Runtime, names: list[str]) -> Graph:
+    from minirt.views import FileEntry, FileLayer, files_graph
+
+    if len(names) != 1:
+        raise UsageError("%graph files needs the name of one image", hint="For example: %graph files hello:1")
+    image = runtime.engine.images.get(names[0])
+    local = _local_layers(runtime)
+    layers: list[FileLayer] = []
+    for layer in image.layers:
+        entries = tuple(
+            FileEntry(entry.path, entry.kind, entry.size, entry.whiteout, entry.opaque)
+            for entry in image.entries(layer)
+        )
+        layers.append(FileLayer(_box(layer, local), entries))
+    return files_graph(_name(image), layers, stable=not runtime.settings.live)
+
+
+def _stack(image: Any, local: set[str]) -> ImageStack:
+    from minirt.views import ImageStack
+
+    config = tuple(row.created_by for row in reversed(image.history()) if row.layer is None)
+    return ImageStack(_name(image), image.id, tuple(_box(layer, local) for layer in image.layers), config)
+
+
+def _box(layer: Any, local: set[str]) -> LayerBox:
+    from minirt.views import LayerBox
+
+    diff_id = str(layer.diff_id)
+    return LayerBox(diff_id, layer.content, layer.created_by, diff_id in local)
+
+
+def _name(image: Any) -> str:
+    return ", ".join(image.tags) or image.short_id
+
+
+def _local_layers(runtime: Runtime) -> set[str]:
+    from minirt.errors import ImageNotFound
+
+    try:
+        return {str(layer.diff_id) for layer in runtime.engine.images.get(BASE).layers}
+    except ImageNotFound:
+        return set()
+
+
+def _no_substitution(_words: object) -> str:
+    raise UsageError("%graph takes names of images; $( ) is for docker lines")
