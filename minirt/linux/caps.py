@@ -34,7 +34,7 @@ def mask_of(names: Iterable[str]) -> int:
 def last_capability() -> int:
     """The highest number this kernel knows."""
     try:
-        with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as text:
+        with open("/proc/sys/kernel/cap_last_cap", encoding="utf-8") as text:
             return int(text.read())
     except OSError:
         return len(CAPABILITIES) - 1

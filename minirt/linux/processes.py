@@ -46,7 +46,7 @@ def open_process(pid: int, started: int) -> int | None:
 
 def boot_id() -> str:
     """Changes with every boot of the machine."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as text:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as text:
         return text.read().strip()
 
 

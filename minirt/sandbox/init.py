@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 import termios
 from dataclasses import dataclass
 from typing import NoReturn
@@ -20,6 +21,7 @@ from minirt.sandbox.wire import Channel, error_to_json
 
 __all__ = ["Stdio", "begin", "fail", "finish", "run_init", "take_stdio"]
 
+_TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -55,7 +57,11 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
 
 
 def begin() -> None:
-    """An own session, killed with the monitor."""
+    """An own session, killed with the monitor; and no imports any more.
+
+    Once the root has changed, an import would run the image's Python files with the machine's rights.
+    """
+    sys.meta_path.clear()
     die_with_parent()
     os.setsid()
     try:
@@ -109,8 +115,8 @@ def _open_terminal(status: Channel) -> Stdio:
     """A pseudo-terminal of the container's own devpts; its other end goes to the monitor."""
     with doing("open a terminal"):
         controller = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        fcntl.ioctl(controller, termios.TIOCSPTLCK, struct.pack("i", 0))
-        number = struct.unpack("i", fcntl.ioctl(controller, termios.TIOCGPTN, b"\0" * 4))[0]
+        fcntl.ioctl(controller, _TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(controller, _TIOCGPTN, b"\0" * 4))[0]
         path = f"/dev/pts/{number}"
         terminal = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)

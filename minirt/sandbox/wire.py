@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import struct
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -88,8 +89,6 @@ def error_to_json(error: BaseException) -> dict[str, Any]:
     if isinstance(error, OSError) and error.errno is not None:
         name = error.filename
         return {"errno": error.errno, "text": error.strerror, "path": None if name is None else os.fsdecode(name)}
-    import traceback
-
     text = "".join(traceback.format_exception(error))
     return {"class": "SandboxError", "fields": {"what": f"{type(error).__name__}: {error}", "cause": text}}
 
