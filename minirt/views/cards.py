@@ -12,6 +12,7 @@ from minirt.views.theme import ALERT, INK, LOOKS, SOFT_INK, STATUSES, Paint
 
 __all__ = ["draw_node"]
 
+_SIGNS = {Kind.FILE: "file", Kind.FOLDER: "folder", Kind.WHITEOUT: "gone"}
 _TWO_LINES = 36
 """From this height (in pixels) on, a card has a second line."""
 
@@ -26,8 +27,9 @@ def draw_node(node: Node, box: Box) -> str:
         rectangle(box.x, box.y, box.width, box.height, 7, paint.fill, paint.stroke, line=paint.line, dash=paint.dash),
     ]
     left = box.x + 8 + node.indent
-    if paint.icon:
-        parts.append(icon(paint.icon, left, box.y + (box.height - 16) / 2, paint.accent))
+    sign = _SIGNS.get(node.kind, paint.icon)
+    if sign:
+        parts.append(icon(sign, left, box.y + (box.height - 16) / 2, paint.accent))
         left += 23
     right = box.x + box.width - 6
     for chip in reversed(node.chips):

@@ -129,7 +129,8 @@ def _file(name: str, history: History, depth: int) -> Row:
 
 
 def _gone(history: History) -> str:
-    return f"{human_size(history.hidden_bytes)} hidden" if history.hidden_bytes else "hidden"
+    lost = history.bytes_hidden()
+    return f"{human_size(lost)} hidden" if lost else "hidden"
 
 
 def _folder(name: str, folder: _Folder, depth: int) -> Row:
@@ -143,7 +144,7 @@ def _whole(name: str, folder: _Folder, depth: int) -> Row:
     own = folder.own
     marks = own.marks if own is not None and (not files or not own.seen) else files[0].marks if files else {}
     seen = any(history.seen for history in files) if files else own is None or own.seen
-    size = sum(history.size if seen else history.hidden_bytes for history in files)
+    size = sum(history.size if seen else history.bytes_hidden() for history in files)
     words = f"{plural(len(files), 'file')}, {human_size(size)}" if files else "empty"
     return Row(
         f"{name}/", folder.path, depth, marks, seen=seen, folder=True, words=words if seen else f"{words} hidden"

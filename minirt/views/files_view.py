@@ -113,6 +113,7 @@ def _row(row: Row, layers: Sequence[FileLayer], index: int, y: float) -> Node:
         width=_WIDTH,
         height=_ROW,
         indent=row.depth * 16,
+        look=Look.PLAIN if row.seen else Look.HIDDEN,
         struck=not row.seen,
         place=(0.0, y),
     )
@@ -135,7 +136,8 @@ def _story(row: Row) -> str:
 def _totals(union: dict[str, History], layers: Sequence[FileLayer], stable: bool) -> str:
     whiteouts = sum(Mark.WHITEOUT in history.marks.values() for history in union.values())
     hidden = [history for history in union.values() if Mark.HIDDEN in history.marks.values() and not history.directory]
-    shipped = sum(history.hidden_bytes for history in hidden)
+    varies = {number for number, layer in enumerate(layers) if stable and layer.layer.local}
+    shipped = sum(history.bytes_hidden(varies) for history in hidden)
     parts = []
     if not (stable and any(layer.layer.local for layer in layers)):
         seen = sum(history.seen and not history.directory for history in union.values())

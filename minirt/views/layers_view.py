@@ -200,11 +200,23 @@ def _image_words(image: ImageStack, stable: bool) -> str:
     return f"{words}, {human_size(sum(layer.size for layer in image.layers))}"
 
 
-def _edges(slab: _Slab) -> Iterator[Edge]:
-    for above in _slabs(slab):
-        yield from (
-            Edge(f"layer-{above.number}", f"layer-{child.number}", EdgeKind.STACK) for child in above.above.values()
-        )
+def _edges(ground: _Slab) -> Iterator[Edge]:
+    """What stands on what. Not drawn (they touch), but a viewer can trace them."""
+    count = 0
+
+    def walk(slab: _Slab) -> Iterator[Edge]:
+        nonlocal count
+        # In the order in which the painter numbers the images.
+        for above in slab.above.values():
+            if slab.layer is not None:
+                yield Edge(f"layer-{slab.number}", f"layer-{above.number}", EdgeKind.STACK)
+            yield from walk(above)
+        for _ in slab.tops:
+            if slab.layer is not None:
+                yield Edge(f"layer-{slab.number}", f"image-{count}", EdgeKind.NAMES)
+            count += 1
+
+    yield from walk(ground)
 
 
 def _totals(ground: _Slab, images: Sequence[ImageStack], stable: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -50,7 +50,6 @@ class History:
     directory: bool = False
     marks: dict[int, Mark] = field(default_factory=dict)
     size: int = 0
-    hidden_bytes: int = 0
     sizes: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -67,12 +66,16 @@ class History:
         """Written once and never hidden."""
         return len(self.marks) == 1 and self.seen
 
+    def bytes_hidden(self, without: Collection[int] = ()) -> int:
+        """Bytes of the versions that nobody sees any more, but for those in the layers ``without``."""
+        hidden = (number for number, mark in self.marks.items() if mark is Mark.HIDDEN and number not in without)
+        return sum(self.sizes.get(number, 0) for number in hidden)
+
     def hide(self) -> None:
         """A higher layer hides what was seen so far."""
         for number, mark in self.marks.items():
             if mark is Mark.VISIBLE:
                 self.marks[number] = Mark.HIDDEN
-                self.hidden_bytes += self.sizes.get(number, 0)
         self.size = 0
 
 

@@ -84,6 +84,7 @@
 
   /* Put what did not change back from the old picture (so that its animation goes on), and animate what did. */
   function morph(old, next) {
+    for (const group of old.querySelectorAll(".mrt-lit")) group.classList.remove("mrt-lit");
     const before = parts(old);
     const moves = [];
     for (const [id, group] of parts(next)) {
@@ -290,7 +291,6 @@
 .mrt-button:focus-visible{outline:2px solid var(--jp-brand-color1)}
 .mrt-table{font-family:var(--jp-code-font-family);font-size:var(--jp-code-font-size);overflow:auto;margin:0;padding:4px 0}
 .mrt-tip{position:absolute;z-index:10;max-width:460px;padding:6px 9px;border-radius:5px;pointer-events:none;white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.4 var(--jp-ui-font-family);color:var(--jp-ui-font-color0);background:var(--jp-layout-color1);border:1px solid var(--jp-border-color1);box-shadow:0 2px 8px rgba(0,0,0,.25)}
-.mrt-svg text{stroke:none}
 .mrt-svg .mrt-header text:first-of-type{fill:var(--jp-content-font-color1)}
 .mrt-svg .mrt-header text,.mrt-svg .mrt-group>text,.mrt-svg .mrt-legend text{fill:var(--jp-content-font-color2)}
 .mrt-node,.mrt-edge,.mrt-group{transition:opacity .15s}
