@@ -140,10 +140,12 @@ class RegistryClient:
             raise answered(response.status, read_all(response, url, _DOCUMENT), place, ref)
         return response
 
-    def endpoint(self, ref: Reference) -> Endpoint:
-        """The registry itself (no mirror): where pushes go. The one that answered before, if there are two."""
-        direct = [place for place in self._places(ref) if not place.mirror]
-        return direct[0]
+    def own_places(self, ref: Reference) -> tuple[Endpoint, ...]:
+        """The registry itself and no mirror: where pushes go. Two if http and https are both thinkable."""
+        with self._lock:
+            known = self._answering.get(ref.name)
+        places = tuple(place for place in self._places(ref) if not place.mirror)
+        return (known,) if known in places and known is not None else places
 
     def answering(self, ref: Reference, place: Endpoint) -> None:
         """Remember that ``place`` answers for ``ref``'s repository, so that it is asked first from now on."""

@@ -1,0 +1,232 @@
+"""The images of one store: the room's front door."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
+
+from minirt.errors import InvalidReference, MinirtError
+from minirt.images import names, views
+from minirt.images.base import BASE, BaseImage
+from minirt.images.facts import LayerFacts, layer_facts
+from minirt.images.image import StoredImage, read_image
+from minirt.images.load import load
+from minirt.images.pull import pull
+from minirt.images.push import push
+from minirt.images.removal import InUse, Removal, nobody, plan_removal
+from minirt.images.save import save
+from minirt.images.views import HistoryRow, StackLayer
+from minirt.model.cancel import Cancel
+from minirt.model.digest import Digest
+from minirt.model.events import EventSink, ImageTagged, ignore
+from minirt.model.manifest import Descriptor
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+from minirt.registry.client import RegistryClient
+from minirt.store import Store
+
+__all__ = ["ImageStore"]
+
+
+class ImageStore:
+    """Lists, finds, names, removes, saves, loads and pulls images. Safe to share between threads and processes.
+
+    ``in_use`` tells which containers were made from an image id; ``keep`` gives digests of manifests and configs that
+    containers need although no image has a name for them any more (a sweep leaves them).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: RegistryClient | None = None,
+        *,
+        in_use: InUse = nobody,
+        keep: Callable[[], Iterable[Digest]] = tuple,
+    ) -> None:
+        self.store = store
+        self.registry = registry or RegistryClient()
+        self._in_use = in_use
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._known: dict[Digest, StoredImage] = {}
+        self._base = BaseImage(store)
+
+    # --- find ---
+
+    def list(self, name: str | None = None, *, all: bool = False) -> tuple[StoredImage, ...]:  # noqa: A002 (docker-py's word)
+        """The images, newest first; ``name`` is a repository or a name (``hello``, ``hello:1``, ``hello:*``).
+
+        Dangling images are there unless ``name`` is given; ``all`` has no further meaning here, for intermediate
+        results of builds are cache entries and not images. What cannot be read is left out: :meth:`get` says why.
+        """
+        images = sorted(self._images(), key=lambda image: (image.config.created, image.id), reverse=True)
+        return tuple(image for image in images if name is None or views.matches(image, name))
+
+    def get(self, text: str) -> StoredImage:
+        """The image of that name, digest, id or beginning of an id; ``minirt/base`` is made when it is asked for.
+
+        Raises :class:`ImageNotFound`, :class:`InvalidReference`, :class:`InvalidInput` (an ambiguous id).
+        """
+        images = self._images()
+        if not names.looks_like_id(text) and Reference.parse(text) == BASE:
+            self.base()
+            images = self._images()
+        return names.find(text, images)
+
+    def base(self) -> StoredImage:
+        """``minirt/base``, made from this machine's own programs unless it is here and they are the same still.
+
+        Raises :class:`Unsupported` when the machine lacks a shell or the basic utilities.
+        """
+        descriptor = self._base.ensure()
+        return self._read(
+            descriptor, tuple(ref for ref, found in self.store.references() if found.digest == descriptor.digest)
+        )
+
+    # --- names ---
+
+    def tag(self, source: str, target: str | Reference, *, on_event: EventSink = ignore) -> StoredImage:
+        """Give an image another name. Raises :class:`ImageNotFound`, :class:`InvalidReference`."""
+        image = self.get(source)
+        ref = Reference.parse(target) if isinstance(target, str) else target
+        if ref.digest is not None:
+            raise InvalidReference(f"refusing to create a tag with a digest reference: {ref.familiar}")
+        self.store.set_reference(ref, image.descriptor)
+        on_event(ImageTagged(str(image.id), ref.familiar))
+        return self.get(str(image.id))
+
+    def remove(self, text: str, *, force: bool = False) -> Removal:
+        """Take the name away and, with the last one, the image (``docker rmi``).
+
+        Raises :class:`ImageNotFound`, :class:`ImageInUse`.
+        """
+        image = names.find(text, self._images())
+        name = None if names.is_id(text, image) else names.reference_in(text, image)
+        gone, delete = plan_removal(image, name, self._in_use(image.id), force)
+        if not delete and set(gone) == set(image.names):
+            self.store.add_untagged(image.descriptor)  # a container runs from it: it lives on without a name
+        for ref in gone:
+            self.store.remove_reference(ref)
+        if not delete:
+            return Removal(tuple(ref.familiar for ref in gone))
+        return self._delete([image], gone)
+
+    def prune(self, *, all: bool = False) -> Removal:  # noqa: A002 (docker's word)
+        """Remove dangling images, or with ``all`` every image that no container uses."""
+        doomed = [image for image in self._images() if (all or image.dangling) and not self._in_use(image.id)]
+        gone = tuple(ref for image in doomed for ref in image.names)
+        for ref in gone:
+            self.store.remove_reference(ref)
+        return self._delete(doomed, gone)
+
+    # --- look ---
+
+    def size(self, image: StoredImage) -> int:
+        """Bytes of file content in all its layers: the SIZE of ``docker images``."""
+        return sum(self.facts(descriptor, diff_id).content for descriptor, diff_id in image.layers)
+
+    def facts(self, descriptor: Descriptor, diff_id: Digest) -> LayerFacts:
+        """The figures of one layer."""
+        return layer_facts(self.store, descriptor, diff_id)
+
+    def history(self, text: str) -> tuple[HistoryRow, ...]:
+        """The rows of ``docker history``, newest first. Raises as :meth:`get`."""
+        return views.history(self.get(text), self.facts)
+
+    def inspect(self, text: str) -> dict[str, Any]:
+        """The document of ``docker image inspect``. Raises as :meth:`get`."""
+        image = self.get(text)
+        return views.inspect(image, self.size(image), self.store.home)
+
+    def stack(self, text: str) -> tuple[StackLayer, ...]:
+        """The image's layers, base first, with what made them and which other images share them."""
+        return views.stack(self.get(text), self._images(), self.facts)
+
+    # --- move ---
+
+    def save(self, texts: Sequence[str]) -> Iterator[bytes]:
+        """One archive of several images, as chunks of a tar (OCI archive and docker archive in one).
+
+        Raises :class:`ImageNotFound` before the first chunk.
+        """
+        return save(self.store, views.to_save(texts, self._images(), self.get))
+
+    def load(
+        self, stream: BinaryIO, *, on_event: EventSink = ignore, cancel: Cancel | None = None
+    ) -> tuple[StoredImage, ...]:
+        """Take in an archive of :meth:`save`, ``docker save``, ``skopeo`` or ``buildah``, compressed or not.
+
+        Raises :class:`InvalidDocument` (not such an archive), :class:`CorruptBlob`, :class:`StorageFull`.
+        """
+        loaded = load(self.store, stream, on_event=on_event, cancel=cancel)
+        return tuple(self._fresh(image_id) for image_id in loaded)
+
+    def pull(
+        self,
+        ref: str | Reference,
+        *,
+        platform: Platform | None = None,
+        on_event: EventSink = ignore,
+        cancel: Cancel | None = None,
+    ) -> StoredImage:
+        """Fetch an image from its registry; what is here already is not fetched again.
+
+        ``minirt/base`` comes from this machine. Raises :class:`RegistryError` and its kinds, :class:`ImageNotFound`,
+        :class:`CorruptBlob`, :class:`StorageFull`, :class:`Cancelled`; then the store is as it was.
+        """
+        wanted = Reference.parse(ref) if isinstance(ref, str) else ref
+        if wanted == BASE:
+            return self.base()
+        pulled = pull(self.store, self.registry, wanted, platform or Platform.host(), on_event=on_event, cancel=cancel)
+        return self._fresh(pulled)
+
+    def push(self, text: str, *, on_event: EventSink = ignore, cancel: Cancel | None = None) -> Descriptor:
+        """Send an image to the registry its name tells; gives the descriptor of the manifest there.
+
+        Raises :class:`ImageNotFound`, :class:`RegistryError` and its kinds, :class:`Cancelled`.
+        """
+        return push(self.store, self.registry, self.get(text), Reference.parse(text), on_event=on_event, cancel=cancel)
+
+    # --- inside ---
+
+    def _images(self) -> Sequence[StoredImage]:
+        """Every readable image once, in the order of the index; manifests that share a config are one image."""
+        found: dict[Digest, tuple[Descriptor, list[Reference]]] = {}
+        for ref, descriptor in self.store.references():
+            found.setdefault(descriptor.digest, (descriptor, []))[1].append(ref)
+        for descriptor in self.store.untagged():
+            found.setdefault(descriptor.digest, (descriptor, []))
+        images: dict[Digest, StoredImage] = {}
+        for descriptor, refs in found.values():
+            try:
+                image = self._read(descriptor, tuple(refs))
+            except MinirtError:
+                continue
+            first = images.get(image.id)
+            images[image.id] = image if first is None else views.merged(first, image)
+        return tuple(images.values())
+
+    def _read(self, descriptor: Descriptor, refs: tuple[Reference, ...]) -> StoredImage:
+        # Documents never change under their digest, so each is read and checked once.
+        with self._lock:
+            known = self._known.get(descriptor.digest)
+        if known is None:
+            known = read_image(self.store, descriptor)
+            with self._lock:
+                self._known[descriptor.digest] = known
+        return views.named(known, refs)
+
+    def _fresh(self, image_id: Digest) -> StoredImage:
+        return next(image for image in self._images() if image.id == image_id)
+
+    def _delete(self, doomed: Sequence[StoredImage], untagged: Sequence[Reference]) -> Removal:
+        for image in doomed:
+            self.store.remove_untagged(image.descriptor.digest)
+        left = {diff_id for image in self._images() for diff_id in image.config.diff_ids}
+        # One layer may stand twice in an image; each is told once, base first.
+        layers = dict.fromkeys(d for image in doomed for d in image.config.diff_ids if d not in left)
+        swept = self.store.sweep(self._keep())
+        return Removal(
+            tuple(ref.familiar for ref in untagged), tuple(image.id for image in doomed), tuple(layers), swept.bytes
+        )

@@ -1,0 +1,88 @@
+"""An image as the store holds it: a manifest, a config, and the names that lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from minirt.errors import InvalidDocument
+from minirt.model.config import ImageConfig
+from minirt.model.digest import Digest, chain_ids
+from minirt.model.manifest import DOCKER_INDEX, INDEX, Descriptor, Index, Manifest
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+from minirt.registry.platforms import choose
+from minirt.store import Store
+
+__all__ = ["StoredImage", "read_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """``id`` is the digest of the config, as everywhere in docker; ``names`` are its tags and digests, oldest first."""
+
+    id: Digest
+    descriptor: Descriptor
+    manifest: Manifest
+    config: ImageConfig
+    names: tuple[Reference, ...] = ()
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 hex digits of the id."""
+        return self.id.short
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """``("hello:1", …)``; empty for a dangling image."""
+        return tuple(name.familiar for name in self.names if name.digest is None)
+
+    @property
+    def repo_digests(self) -> tuple[str, ...]:
+        """``("alpine@sha256:…", …)``: how its registries call it."""
+        return tuple(name.familiar for name in self.names if name.digest is not None)
+
+    @property
+    def dangling(self) -> bool:
+        """Whether no tag leads to it (docker's ``<none>``)."""
+        return not self.tags
+
+    @property
+    def layers(self) -> tuple[tuple[Descriptor, Digest], ...]:
+        """(blob, diff id) of each layer, base first."""
+        return tuple(zip(self.manifest.layers, self.config.diff_ids, strict=True))
+
+    @property
+    def chain(self) -> tuple[Digest, ...]:
+        """The chain id after each layer."""
+        return chain_ids(self.config.diff_ids)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.config.config.labels
+
+
+def read_image(store: Store, descriptor: Descriptor, names: tuple[Reference, ...] = ()) -> StoredImage:
+    """The image behind a descriptor of a manifest, or of an index that holds one for this machine.
+
+    Raises :class:`BlobNotFound`, :class:`CorruptBlob`, :class:`InvalidDocument`, :class:`ImageNotFound` (no such
+    platform in the index).
+    """
+    if descriptor.media_type in (INDEX, DOCKER_INDEX):
+        name = names[0].familiar if names else descriptor.digest.short
+        chosen = choose(Index.from_bytes(store.read(descriptor.digest)), Platform.host(), name)
+        return read_image(store, chosen, names)
+    manifest = Manifest.from_bytes(store.read(descriptor.digest))
+    config = ImageConfig.from_bytes(store.read(manifest.config.digest))
+    check_layers(manifest, config)
+    # Annotations are notes of the index about one name; the image is the same under all of them.
+    return StoredImage(manifest.config.digest, replace(descriptor, annotations={}), manifest, config, names)
+
+
+def check_layers(manifest: Manifest, config: ImageConfig) -> None:
+    """Raises :class:`InvalidDocument` unless manifest and config speak of the same number of layers."""
+    if len(manifest.layers) != len(config.diff_ids):
+        raise InvalidDocument(
+            f"the image {manifest.config.digest.short} contradicts itself",
+            cause=f"its manifest lists {len(manifest.layers)} layers, its config {len(config.diff_ids)}",
+        )

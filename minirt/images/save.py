@@ -1,0 +1,111 @@
+"""Saving images: one tar that is an OCI archive and a docker archive at once.
+
+``oci-layout``, ``index.json`` and ``blobs/`` make it an OCI image layout (image-spec, image-layout.md), which skopeo,
+buildah and today's docker read; ``manifest.json`` and ``repositories`` beside them are what older dockers look for,
+and name the very same blobs. Members are sorted and carry no times or owners: the same images give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from minirt.images.image import StoredImage
+from minirt.layers.tar_write import DIRECTORY, END, FILE, entry_header, padding
+from minirt.model.digest import Digest
+from minirt.model.manifest import REF_NAME, Index, canonical_json
+from minirt.model.reference import Reference
+from minirt.store import Store
+
+__all__ = ["save"]
+
+_CHUNK = 1 << 18
+_FULL_NAME = "io.containerd.image.name"
+
+
+def save(store: Store, images: Sequence[StoredImage]) -> Iterator[bytes]:
+    """The chunks of the archive. Only the tags among an image's ``names`` are written.
+
+    Raises :class:`CorruptBlob` or :class:`BlobNotFound` on the way if the store is damaged.
+    """
+    images = sorted(images, key=lambda image: image.id)
+    texts = {
+        "index.json": _index(images),
+        "manifest.json": _docker_manifest(images),
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+    }
+    if any(_tags(image) for image in images):
+        texts["repositories"] = _repositories(images)
+    yield _header("blobs/", DIRECTORY, 0)
+    for algorithm, digests in _blobs(images).items():
+        yield _header(f"blobs/{algorithm}/", DIRECTORY, 0)
+        for digest in digests:
+            yield from _blob(store, digest)
+    for name, data in sorted(texts.items()):
+        yield _header(name, FILE, len(data)) + data + bytes(padding(len(data)))
+    yield END
+
+
+def _blobs(images: Sequence[StoredImage]) -> dict[str, list[Digest]]:
+    found: set[Digest] = set()
+    for image in images:
+        found |= {image.descriptor.digest, image.manifest.config.digest}
+        found |= {layer.digest for layer in image.manifest.layers}
+    return {name: [d for d in sorted(found) if d.algorithm == name] for name in sorted({d.algorithm for d in found})}
+
+
+def _blob(store: Store, digest: Digest) -> Iterator[bytes]:
+    size = store.size(digest)
+    yield _header(_path(digest), FILE, size)
+    with store.open(digest, size) as data:
+        while chunk := data.read(_CHUNK):
+            yield chunk
+    if padding(size):
+        yield bytes(padding(size))
+
+
+def _index(images: Sequence[StoredImage]) -> bytes:
+    entries = []
+    for image in images:
+        bare = image.descriptor
+        names = [{_FULL_NAME: str(tag), REF_NAME: tag.familiar} for tag in _tags(image)]
+        for notes in names or [{}]:
+            entries.append(type(bare)(bare.media_type, bare.digest, bare.size, image.config.platform, notes))
+    return Index(tuple(entries)).to_bytes()
+
+
+def _docker_manifest(images: Sequence[StoredImage]) -> bytes:
+    """The list of docker image-spec v1.2, "Combined Image JSON + Filesystem Changeset Format"."""
+    documents = [
+        {
+            "Config": _path(image.manifest.config.digest),
+            "RepoTags": [tag.familiar for tag in _tags(image)],
+            "Layers": [_path(layer.digest) for layer in image.manifest.layers],
+        }
+        for image in images
+    ]
+    return b"[" + b",".join(canonical_json(document) for document in documents) + b"]"
+
+
+def _repositories(images: Sequence[StoredImage]) -> bytes:
+    """The oldest form of names: repository -> tag -> id of the topmost layer."""
+    found: dict[str, dict[str, str]] = {}
+    for image in images:
+        top = image.manifest.layers[-1].digest if image.manifest.layers else image.id
+        for tag in _tags(image):
+            found.setdefault(tag.familiar_name, {})[str(tag.tag)] = top.hex
+    document: dict[str, Any] = {name: dict(sorted(tags.items())) for name, tags in sorted(found.items())}
+    return canonical_json(document)
+
+
+def _tags(image: StoredImage) -> list[Reference]:
+    return sorted((name for name in image.names if name.digest is None), key=str)
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def _header(name: str, kind: bytes, size: int) -> bytes:
+    return entry_header(os.fsencode(name), kind, mode=0o755 if kind == DIRECTORY else 0o644, size=size)
