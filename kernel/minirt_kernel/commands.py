@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
-from minirt.errors import ContainerFailed, Location, MinirtError, UsageError
+from minirt.errors import Location, MinirtError, NotFound, UsageError
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
 from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
@@ -44,9 +44,12 @@ async def build(runtime: Runtime, cell: DockerfileCell) -> None:
 
     def job(feed: Feed, cancel: Cancel) -> None:
         arguments = _expanded(runtime, words, feed, cancel)
-        _, context = _split("build", arguments)
+        options, context = _split("build", arguments)
+        if "file" in options:
+            raise _two_dockerfiles(cell)
+        argv = ["build", "--file", "-", *arguments, *([] if context else ["."])]
         try:
-            _execute(runtime, feed, cancel, ["build", *arguments, *([] if context else ["."])], text=cell.text)
+            _execute(runtime, feed, cancel, argv, stdin=_bytes(cell.text))
         except MinirtError as error:
             faults.shift(error, "Dockerfile", cell.line - 1, SOURCE)
             raise
@@ -81,7 +84,7 @@ async def docker_lines(runtime: Runtime, text: str) -> None:
                 cause="the cell starts with a docker command, so all of its lines are taken as such",
                 hint="Put Python into a cell of its own, and a shell's command behind an exclamation mark.",
             )
-    for command, line in zip(commands, lines, strict=True):
+    for line in lines:
         await perform(_line_job(runtime, line or ()), runtime.presenter)
 
 
@@ -103,14 +106,10 @@ def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Can
     return expand(words, runtime.shell.user_ns, output_of)
 
 
-def _execute(
-    runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, stdin: bytes = b"", text: str | None = None
-) -> None:
+def _execute(runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, stdin: bytes = b"") -> None:
     from minirt.cli import execute
 
     session = runtime.session(feed, cancel, stdin=stdin)
-    if text is not None:
-        session.text = text
     try:
         execute(argv, session)
     finally:
@@ -141,7 +140,7 @@ def _script_command(
     the argument of the image's shell, so that commands in it may read their own input; and it stops at the first
     command that fails, as cells do.
     """
-    body = script.encode("utf-8", "surrogateescape")
+    body = _bytes(script)
     image, command = rest[0], rest[1:]
     if command or "entrypoint" in given:
         return ["run", "-i", *options, image, *command], body
@@ -155,13 +154,24 @@ def _script_command(
 
 def _shell_of(runtime: Runtime, image: str) -> list[str]:
     """The image's own SHELL, else docker's default; also for an image that is yet to be pulled."""
-    from minirt.errors import NotFound
-
     try:
         config = runtime.engine.images.get(image).attrs.get("Config") or {}
     except NotFound:
         config = {}
     return list(config.get("Shell") or ("/bin/sh", "-c"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _two_dockerfiles(cell: DockerfileCell) -> UsageError:
+    text = f"%%dockerfile {cell.options}"
+    return UsageError(
+        "%%dockerfile takes no -f: the cell itself is the Dockerfile",
+        where=Location(SOURCE, cell.line - 1, 1, len(text), text),
+        hint="Leave -f out, or build the file with a cell such as: docker build -f FILE -t NAME .",
+    )
 
 
 def _no_image(cell: RunCell) -> UsageError:

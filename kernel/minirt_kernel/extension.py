@@ -10,7 +10,9 @@ from minirt_kernel import faults
 from minirt_kernel.cells import PythonCell, classify
 from minirt_kernel.runtime import LazyEngine, Runtime
 
-__all__ = ["load", "unload"]
+__all__ = ["MAGICS", "load", "unload"]
+
+MAGICS = {"cell": ("dockerfile", "run"), "line": ("docker", "graph")}
 
 
 def load(shell: Any) -> Runtime:
@@ -39,6 +41,9 @@ def unload(shell: Any) -> None:
         return
     _drop(shell.input_transformers_cleanup, lambda item: isinstance(item, _Transformer))
     _drop(shell.Completer.custom_matchers, lambda item: getattr(item, "matcher_identifier", "") == "minirt")
+    for kind, names in MAGICS.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
     if isinstance(shell.user_ns.get("engine"), LazyEngine):
         shell.drop_by_id({"engine": shell.user_ns["engine"]})
     del shell.minirt

@@ -1,7 +1,10 @@
 """The kernel: IPython's, which also understands Dockerfiles and docker commands."""
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
@@ -31,6 +34,7 @@ class MinirtKernel(IPythonKernel):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        _find_programs()
         self.runtime = load(self.shell)
 
     def start(self) -> None:
@@ -67,3 +71,11 @@ class MinirtKernel(IPythonKernel):
 
     def _cell(self, code: str) -> Any:
         return classify(code, self.shell.user_ns.__contains__)
+
+
+def _find_programs() -> None:
+    """Let ``!minirt …`` work in a kernel whose environment was not activated."""
+    here = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", os.defpath)
+    if here not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{path}{os.pathsep}{here}"

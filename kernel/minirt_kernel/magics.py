@@ -31,7 +31,7 @@ class MinirtMagics(Magics):
         """
         self._runtime.cell_now(f"%%dockerfile {line}\n{cell}")
 
-    @cell_magic("run")
+    @cell_magic("run")  # type: ignore[arg-type]
     def run_in_container(self, line: str, cell: str) -> None:
         """Run a script in a new container: ``%%run [docker run's flags] IMAGE [COMMAND]``.
 

@@ -4,6 +4,7 @@ Only the cell's own coroutine calls these, so that IPython's own bookkeeping (a 
 the right cell.
 """
 
+# mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
 import sys

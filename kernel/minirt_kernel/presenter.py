@@ -61,7 +61,11 @@ class Presenter:
         """Until ``ended``. After a :class:`asyncio.CancelledError` it may be called again, and goes on."""
         loop = asyncio.get_running_loop()
         woke = asyncio.Event()
-        self._feed.listen(lambda: loop.call_soon_threadsafe(woke.set))
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woke.set)
+
+        self._feed.listen(wake)
         ended.add_done_callback(lambda _: woke.set())
         while not ended.done():
             woke.clear()

@@ -1,4 +1,4 @@
-"""The small part of a shell that ``docker …`` lines need: text -> commands -> words.
+r"""The small part of a shell that ``docker …`` lines need: text -> commands -> words.
 
 ::
 
@@ -9,7 +9,7 @@
     variable   = "$NAME" | "${NAME}" | "~"      a Python variable of that name, else the environment's
     substitution = "$(docker …)" | "$(pwd)"
     comment    = "#" … newline                  where a word would start
-    continuation = "\\" newline
+    continuation = "\" newline
 
 Nothing here runs a shell, so what only a shell can do (pipes, redirection, globs) is refused with a hint.
 """

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from minirt.errors import Cancelled, MinirtError
@@ -92,10 +95,19 @@ def _start(job: Job[T], feed: Feed, cancel: Cancel) -> asyncio.Future[T]:
 
 
 def _presentable(error: BaseException) -> BaseException:
-    # A future refuses StopIteration, and SystemExit in a thread must not end the kernel.
-    if isinstance(error, StopIteration | SystemExit):
-        return RuntimeError(f"the command ended with {error!r}")
-    return error
+    """A mistake of ours is told shortly too; its traceback goes to the server's log."""
+    if isinstance(error, MinirtError | KeyboardInterrupt):
+        return error
+    logging.getLogger("minirt").error("internal error", exc_info=error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    told = MinirtError(
+        f"internal error: {type(error).__name__}: {error}",
+        cause=f"a mistake in minirt itself{place}",
+        hint="Please report it with the traceback, which is in the log of the Jupyter server.",
+    )
+    told.__cause__ = error
+    return told
 
 
 def block(coroutine: Coroutine[Any, Any, T]) -> T:

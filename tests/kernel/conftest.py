@@ -16,6 +16,7 @@ import pytest
 from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpec
 
+
 @dataclass
 class Reply:
     """What a cell sent: the reply's content, and all outputs with the seconds since the request."""
@@ -104,7 +105,9 @@ def _start(folder: Path, home: Path, **environment: str) -> Kernel:
     """A new kernel whose notebook's folder is ``folder``."""
     manager = KernelManager()
     manager._kernel_spec = KernelSpec(  # type: ignore[attr-defined]
-        argv=[sys.executable, "-m", "minirt_kernel", "-f", "{connection_file}"], display_name="minirt", language="python"
+        argv=[sys.executable, "-m", "minirt_kernel", "-f", "{connection_file}"],
+        display_name="minirt",
+        language="python",
     )
     settings = {
         "MINIRT_HOME": str(home),

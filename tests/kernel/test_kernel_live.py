@@ -153,7 +153,9 @@ await perform(job, presenter)
     assert live.run("print(left)").text() == "['tidied up']\n"
 
 
-def test_without_live_frames_only_the_final_picture_is_emitted(tmp_path: Path, start_kernel: Callable[..., Any]) -> None:
+def test_without_live_frames_only_the_final_picture_is_emitted(
+    tmp_path: Path, start_kernel: Callable[..., Any]
+) -> None:
     """For a comparing test: one display_data, no update, then the text; the same each time."""
     kernel = start_kernel(tmp_path, tmp_path / "home", MINIRT_LIVE="0")
     kernel.run(RECORDED)

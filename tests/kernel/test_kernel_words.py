@@ -67,7 +67,9 @@ def test_what_only_a_shell_can_do_is_refused_with_a_hint(text: str) -> None:
     assert text[caught.value.where.column - 1] in "|><&"
 
 
-@pytest.mark.parametrize(("text", "line"), [("docker run 'x", 1), ('docker ps\ndocker run "x', 2), ("docker rm $(x", 1)])
+@pytest.mark.parametrize(
+    ("text", "line"), [("docker run 'x", 1), ('docker ps\ndocker run "x', 2), ("docker rm $(x", 1)]
+)
 def test_an_unclosed_quote_is_shown_where_it_opens(text: str, line: int) -> None:
     """Line and column are the opening mark's."""
     with pytest.raises(UsageError) as caught:
