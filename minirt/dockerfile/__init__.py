@@ -4,35 +4,27 @@ Nothing here touches a file or builds anything. The way in is :func:`parse`; the
 :func:`expand_instruction` with the variables known at that point.
 """
 
+from minirt.dockerfile.document import Directive, Dockerfile, Notice, Stage
 from minirt.dockerfile.expansion import Expanded, expand
+from minirt.dockerfile.forms import ArgDeclaration, Command, ExecForm, Heredoc, InlineFile, Pair, ShellForm
+from minirt.dockerfile.ignore import Ignore, IgnorePattern
 from minirt.dockerfile.instructions import (
     KEYWORDS,
     Add,
     Arg,
-    ArgDeclaration,
     Cmd,
-    Command,
     Copy,
-    Directive,
-    Dockerfile,
     Entrypoint,
     Env,
-    ExecForm,
     Expose,
     From,
     Healthcheck,
-    Heredoc,
-    InlineFile,
     Instruction,
     Label,
     Maintainer,
-    Notice,
     OnBuild,
-    Pair,
     Run,
     Shell,
-    ShellForm,
-    Stage,
     StopSignal,
     User,
     Volume,
@@ -69,6 +61,8 @@ __all__ = [
     "From",
     "Healthcheck",
     "Heredoc",
+    "Ignore",
+    "IgnorePattern",
     "InlineFile",
     "Instruction",
     "KEYWORDS",

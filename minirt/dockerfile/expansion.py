@@ -18,11 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from minirt.dockerfile.expanded import Expanded, Rope, join
 from minirt.dockerfile.patterns import InvalidPattern, Pattern
-from minirt.dockerfile.source import GO_SPACE
 from minirt.errors import DockerfileError, Location
 
 __all__ = ["LIMIT", "Expanded", "Mode", "expand"]
+
+EFFORT = 1 << 22
+"""Characters of values that the patterns of one word may be tried on, all together: about a second's work."""
 
 LIMIT = 1 << 20
 """Characters that one expansion may come to. Linux takes no variable longer than 128 KiB, and ``ENV a=$a$a`` on
@@ -46,33 +49,6 @@ class Mode:
 PLAIN = Mode()
 
 
-@dataclass(frozen=True, slots=True)
-class Expanded:
-    """``used`` and ``undefined`` are the names met, in order, once each; ``words`` splits at unquoted spaces."""
-
-    text: str
-    used: tuple[str, ...] = ()
-    undefined: tuple[str, ...] = ()
-    segments: tuple[tuple[str, bool], ...] = field(default=(), repr=False)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words after expansion: what a variable holds is split, what stands in quotes is not."""
-        found: list[str] = []
-        word: list[str] = []
-        for text, splits in self.segments:
-            if not splits:
-                word.append(text)
-                continue
-            first, *more = _SPACES.split(text)
-            word.append(first)
-            for piece in more:
-                found.append("".join(word))
-                word = [piece]
-        found.append("".join(word))
-        return tuple(one for one in found if one)
-
-
 def expand(
     word: str,
     variables: Mapping[str, str],
@@ -92,7 +68,6 @@ def expand(
     return _Expander(word, variables, escape, where, mode).run()
 
 
-_SPACES = re.compile(f"[{re.escape(GO_SPACE)}]")
 _SPECIAL = {"\\": re.compile(r"""[$'"\\]"""), "`": re.compile(r"""[$'"`]""")}
 _SPECIAL_PARAMETERS = "@*#?-$!0"
 
@@ -114,7 +89,8 @@ class _Frame:
     operator: str = ""
     colon: bool = False
     pattern: str | None = None
-    parts: list[str] = field(default_factory=list)
+    parts: list[Rope] = field(default_factory=list)
+    size: int = 0
 
     @property
     def quoted(self) -> bool:
@@ -129,10 +105,10 @@ class _Expander:
         self.where = where
         self.mode = mode
         self.position = 0
-        self.length = 0
+        self.effort = 0
         self.used: dict[str, None] = {}
         self.undefined: dict[str, None] = {}
-        self.segments: list[tuple[str, bool]] = []
+        self.segments: list[tuple[Rope, bool]] = []
         self.stack: list[_Frame] = []
 
     def run(self) -> Expanded:
@@ -141,7 +117,9 @@ class _Expander:
             self.step(self.stack[-1])
         if len(self.stack) > 1:
             self.unfinished(self.stack[-1])
-        return Expanded("".join(self.stack[0].parts), tuple(self.used), tuple(self.undefined), tuple(self.segments))
+        segments = tuple((join(rope), splits) for rope, splits in self.segments)
+        text = "".join(part for part, _ in segments)
+        return Expanded(text, tuple(self.used), tuple(self.undefined), segments)
 
     # -- the machine ---------------------------------------------------------------------------------------
 
@@ -172,17 +150,20 @@ class _Expander:
             if self.mode.keep_quotes:
                 self.emit('"', splits=False)
 
-    def emit(self, text: str, *, splits: bool) -> None:
-        self.length += len(text)
-        if self.length > LIMIT:
+    def emit(self, part: Rope, *, splits: bool, size: int | None = None) -> None:
+        """Add to the innermost frame; ``size`` is the length of a part that is not a string."""
+        frame = self.stack[-1]
+        frame.size += len(part) if size is None else size
+        if frame.size > LIMIT:
             raise self.error(
                 f"this expands to more than {LIMIT:,} characters",
                 (0, len(self.word)),
                 cause="a variable that holds itself several times grows with every line",
             )
-        self.stack[-1].parts.append(text)
         if len(self.stack) == 1:
-            self.segments.append((text, splits))
+            self.segments.append((part, splits))
+        else:
+            frame.parts.append(part)
 
     def escaped(self, frame: _Frame) -> None:
         """Outside quotes any character can be escaped; inside double quotes only ``"``, ``$`` and the escape."""
@@ -212,18 +193,16 @@ class _Expander:
         self.emit(f"'{text}'" if self.mode.keep_quotes else text, splits=False)
 
     def close(self, frame: _Frame) -> None:
-        text = "".join(frame.parts)
-        self.length -= len(text)
+        self.stack.pop()
         if frame.quoted:
-            self.stack.pop()
-            self.emit(text + '"' if self.mode.keep_quotes else text, splits=False)
+            if self.mode.keep_quotes:
+                frame.parts.append('"')
+            self.emit(frame.parts, splits=False, size=frame.size + self.mode.keep_quotes)
         elif frame.operator == "/" and frame.pattern is None:
-            self.stack.pop()
-            self.open("}", True, frame.begin, name=frame.name, operator="/", colon=frame.colon, pattern=text)
+            pattern = join(frame.parts)
+            self.open("}", True, frame.begin, name=frame.name, operator="/", colon=frame.colon, pattern=pattern)
         else:
-            value = self.substitute(frame, text)
-            self.stack.pop()
-            self.emit(value, splits=True)
+            self.substitute(frame)
 
     def unfinished(self, frame: _Frame) -> None:
         span = (frame.begin, len(self.word))
@@ -319,35 +298,41 @@ class _Expander:
         (self.undefined if value is None else self.used).setdefault(name)
         return value
 
-    def substitute(self, frame: _Frame, text: str) -> str:
+    def substitute(self, frame: _Frame) -> None:
         value = self.get(frame.name)
         if value is None and self.mode.keep_unset:
-            return self.as_written(frame, text)
-        missing = value is None or (frame.colon and not value)
+            self.as_written(frame)
+        elif frame.operator in "-+":
+            missing = value is None or (frame.colon and not value)
+            if missing == (frame.operator == "-"):
+                self.emit(frame.parts, splits=True, size=frame.size)
+            else:
+                self.emit("" if missing else value or "", splits=True)
+        else:
+            self.emit(self.worked_out(frame, value, join(frame.parts)), splits=True)
+
+    def worked_out(self, frame: _Frame, value: str | None, text: str) -> str:
+        """The operators that need the word as one text."""
         match frame.operator:
-            case "-":
-                return text if missing else value or ""
-            case "+":
-                return "" if missing else text
             case "?":
-                if value is None or missing:
+                if value is None or (frame.colon and not value):
                     self.required(frame, text, unset=value is None)
                 return value or ""
             case "/":
                 return self.replaced(frame, value or "", text)
             case side:
                 longest = text.startswith(side)
-                pattern = self.pattern(frame, text[longest:])
+                pattern = self.pattern(frame, text[longest:], value or "")
                 trim = pattern.trim_prefix if side == "#" else pattern.trim_suffix
                 return trim(value or "", longest=longest)
 
-    def as_written(self, frame: _Frame, text: str) -> str:
-        if frame.operator == "/":
-            return f"${{{frame.name}/{frame.pattern}/{text}}}"
-        return f"${{{frame.name}{':' * frame.colon}{frame.operator}{text}}}"
+    def as_written(self, frame: _Frame) -> None:
+        operator = f"/{frame.pattern}/" if frame.operator == "/" else ":" * frame.colon + frame.operator
+        head = f"${{{frame.name}{operator}"
+        self.emit([head, frame.parts, "}"], splits=True, size=len(head) + frame.size + 1)
 
     def replaced(self, frame: _Frame, value: str, replacement: str) -> str:
-        pattern = self.pattern(frame, frame.pattern or "")
+        pattern = self.pattern(frame, frame.pattern or "", value)
         if (len(value) + 1) * len(replacement) <= LIMIT:
             return pattern.replace(value, replacement, everywhere=frame.colon)
         # Too many replacements could be too much text: count them before making it.
@@ -356,7 +341,10 @@ class _Expander:
             raise self.error(f"this expands to more than {LIMIT:,} characters", (frame.begin, self.position))
         return pattern.replace(value, replacement, everywhere=frame.colon)
 
-    def pattern(self, frame: _Frame, text: str) -> Pattern:
+    def pattern(self, frame: _Frame, text: str, value: str) -> Pattern:
+        self.effort += len(value)
+        if self.effort > EFFORT:
+            raise self.error(f"the patterns here are tried on more than {EFFORT:,} characters", (0, len(self.word)))
         try:
             return Pattern.parse(text)
         except InvalidPattern as error:

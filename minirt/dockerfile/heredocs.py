@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from minirt.dockerfile.expansion import Mode, expand
-from minirt.dockerfile.instructions import Heredoc
+from minirt.dockerfile.forms import Heredoc
 from minirt.errors import DockerfileError
 
 __all__ = ["heredocs_of_line", "is_heredoc_word", "read_bodies"]

@@ -1,4 +1,4 @@
-"""The instructions of a Dockerfile, one frozen type each, and the stages they form.
+"""The instructions of a Dockerfile, one frozen type each.
 
 Fields hold what was written, before variables are expanded (:mod:`minirt.dockerfile.substitution` makes the
 expanded twin). Equality compares what an instruction says and not where it stands. Source: the Dockerfile
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
+from minirt.dockerfile.forms import ArgDeclaration, Command, ExecForm, Heredoc, InlineFile, Pair, ShellForm
 from minirt.dockerfile.mounts import Mount
-from minirt.dockerfile.source import Origin, Source
+from minirt.dockerfile.source import Origin
 from minirt.errors import Location
 from minirt.model.config import Healthcheck as HealthConfig
 
@@ -20,99 +21,24 @@ __all__ = [
     "KEYWORDS",
     "Add",
     "Arg",
-    "ArgDeclaration",
     "Cmd",
-    "Command",
     "Copy",
-    "Directive",
-    "Dockerfile",
     "Entrypoint",
     "Env",
-    "ExecForm",
     "Expose",
     "From",
     "Healthcheck",
-    "Heredoc",
-    "InlineFile",
     "Instruction",
     "Label",
     "Maintainer",
-    "Notice",
     "OnBuild",
-    "Pair",
     "Run",
     "Shell",
-    "ShellForm",
-    "Stage",
     "StopSignal",
     "User",
     "Volume",
     "Workdir",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ShellForm:
-    """A command line that the image's shell runs; ``text`` is everything after the flags."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExecForm:
-    """A JSON array: the program and its arguments, with no shell."""
-
-    words: tuple[str, ...]
-
-
-Command: TypeAlias = ShellForm | ExecForm
-
-
-@dataclass(frozen=True, slots=True)
-class Heredoc:
-    """``<<NAME`` and the lines up to ``NAME``.
-
-    ``content`` is as written, newlines included; ``expand`` is false when the delimiter was quoted; ``chomp`` is
-    ``<<-``: see :attr:`body`. ``fd`` is the number before ``<<``, 0 when there is none.
-    """
-
-    name: str
-    content: str
-    expand: bool = True
-    chomp: bool = False
-    fd: int = 0
-
-    @property
-    def body(self) -> str:
-        """The content as a file or a script gets it: without leading tabs if ``<<-``."""
-        if not self.chomp:
-            return self.content
-        return "\n".join(line.lstrip("\t") for line in self.content.split("\n"))
-
-
-@dataclass(frozen=True, slots=True)
-class InlineFile:
-    """A heredoc that COPY or ADD writes as a file called ``name``."""
-
-    name: str
-    data: str
-    expand: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """``name=value`` of ENV and LABEL, quotes still in."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArgDeclaration:
-    """``default`` is None in ``ARG NAME``, and empty in ``ARG NAME=``."""
-
-    name: str
-    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,61 +311,3 @@ KEYWORDS: Mapping[str, type[Instruction]] = {
         StopSignal, User, Volume, Workdir,
     )
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something worth saying that does not stop the build. ``name`` is a build check's name, or our own."""
-
-    name: str
-    message: str
-    location: Location
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """``# name=value`` at the top of the file."""
-
-    name: str
-    value: str
-    location: Location
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A FROM and what follows it. ``index`` counts from 0; a stage without AS has an empty name."""
-
-    index: int
-    base: From
-    instructions: tuple[Instruction, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.base.name
-
-
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
-    """The whole file. ``directives`` are by name: escape, syntax, check. ``escape`` is a backslash or a backquote."""
-
-    source: Source
-    stages: tuple[Stage, ...]
-    meta_args: tuple[Arg, ...] = ()
-    directives: Mapping[str, Directive] = field(default_factory=dict)
-    escape: str = "\\"
-    warnings: tuple[Notice, ...] = ()
-
-    def find_stage(self, name: str, *, before: int | None = None) -> Stage | None:
-        """A stage by name in any case (the last one of that name wins) or by number, among the first ``before``."""
-        candidates = self.stages[:before]
-        for stage in reversed(candidates):
-            if stage.name and stage.name == name.lower():
-                return stage
-        if name.isascii() and name.isdigit() and int(name[:9]) < len(candidates):
-            return candidates[int(name[:9])]
-        return None
-
-    def instructions(self) -> tuple[Instruction, ...]:
-        """Every instruction in the order of the file."""
-        within = (one for stage in self.stages for one in (stage.base, *stage.instructions))
-        return (*self.meta_args, *within)

@@ -16,8 +16,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from minirt.dockerfile.document import Directive
+from minirt.dockerfile.forms import Heredoc
 from minirt.dockerfile.heredocs import heredocs_of_line, read_bodies
-from minirt.dockerfile.instructions import Directive, Heredoc
 from minirt.dockerfile.source import GO_SPACE, Origin, Source, Span
 from minirt.dockerfile.words import NotStrings, exec_form, split_flags
 from minirt.errors import DockerfileError, Location

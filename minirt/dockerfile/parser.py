@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from minirt.dockerfile.arguments import READERS, Request
 from minirt.dockerfile.diagnosis import unknown_instruction
-from minirt.dockerfile.instructions import Arg, Dockerfile, From, Instruction, Notice, OnBuild, Stage
+from minirt.dockerfile.document import Dockerfile, Notice, Stage
+from minirt.dockerfile.instructions import Arg, From, Instruction, OnBuild
 from minirt.dockerfile.lexer import Lexer, Statement, decode
+from minirt.dockerfile.readers import READERS
+from minirt.dockerfile.request import Request
 from minirt.dockerfile.source import Origin
 from minirt.errors import DockerfileError, Location
 

@@ -12,17 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, cast
 
 from minirt.dockerfile.expansion import Expanded, Mode, expand
+from minirt.dockerfile.forms import ArgDeclaration, Pair
 from minirt.dockerfile.instructions import (
     Add,
     Arg,
-    ArgDeclaration,
     Copy,
     Env,
     Expose,
     From,
     Instruction,
     Label,
-    Pair,
     Run,
     StopSignal,
     User,
@@ -47,21 +46,31 @@ class Substituted(Generic[_I]):
     undefined: tuple[str, ...] = ()
 
 
-def expand_instruction(instruction: _I, variables: Mapping[str, str], *, escape: str = "\\") -> Substituted[_I]:
+def expand_instruction(
+    instruction: _I,
+    variables: Mapping[str, str],
+    *,
+    escape: str = "\\",
+    build_args: Mapping[str, str] | None = None,
+) -> Substituted[_I]:
     """Expand every word of ``instruction`` that expands; ``escape`` is the Dockerfile's.
 
-    All words see the same ``variables``: in ``ENV a=1 b=$a`` the new ``a`` is not seen. ``ARG`` is the exception of
-    BuildKit: call this once for each ``ARG`` and define what it says before the next. Raises DockerfileError.
+    All words see the same ``variables``: in ``ENV a=1 b=$a`` the new ``a`` is not seen. ARG is the exception, as in
+    BuildKit: a default sees the names to its left, and is not looked at when ``build_args`` (``--build-arg``) gives
+    the value, which then stands as the default. Raises DockerfileError.
     """
-    work = _Work(instruction, variables, escape)
+    work = _Work(instruction, variables, escape, build_args or {})
     expanded = cast(_I, work.instruction())
     return Substituted(expanded, tuple(work.used), tuple(work.undefined))
 
 
 class _Work:
-    def __init__(self, instruction: Instruction, variables: Mapping[str, str], escape: str):
+    def __init__(
+        self, instruction: Instruction, variables: Mapping[str, str], escape: str, build_args: Mapping[str, str]
+    ):
         self.written = instruction
         self.variables = variables
+        self.build_args = build_args
         self.escape = escape
         self.used: dict[str, None] = {}
         self.undefined: dict[str, None] = {}
@@ -91,7 +100,7 @@ class _Work:
             case Env() | Label() as one:
                 return replace(one, pairs=self.pairs(one.pairs))
             case Arg() as one:
-                return replace(one, args=tuple(self.declaration(arg) for arg in one.args))
+                return self.declarations(one)
             case Copy() | Add() as one:
                 return self.transfer(one)
             case Run() as one:
@@ -109,9 +118,17 @@ class _Work:
             case other:
                 return other
 
-    def declaration(self, arg: ArgDeclaration) -> ArgDeclaration:
-        default = None if arg.default is None else self.text(arg.default)
-        return ArgDeclaration(self.text(arg.name), default)
+    def declarations(self, one: Arg) -> Arg:
+        known = self.variables = dict(self.variables)
+        done = []
+        for arg in one.args:
+            value = self.build_args.get(arg.name)
+            if value is None and arg.default is not None:
+                value = self.text(arg.default)
+            if value is not None:
+                known[arg.name] = value
+            done.append(ArgDeclaration(arg.name, value))
+        return replace(one, args=tuple(done))
 
     def transfer(self, one: Copy | Add) -> Copy | Add:
         files = tuple(
