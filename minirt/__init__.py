@@ -1,9 +1,9 @@
 """minirt: a small, real container runtime that a learner can look inside.
 
-Start with :class:`minirt.engine.Engine`::
+Start with :func:`minirt.from_env`, which gives the same engine as the command line and the notebooks::
 
-    from minirt import Engine
-    engine = Engine()
+    import minirt
+    engine = minirt.from_env()
     engine.images.build(path=".", tag="hello:1")
     print(engine.containers.run("hello:1", ["ls", "/"], remove=True).decode())
 """
@@ -11,7 +11,7 @@ Start with :class:`minirt.engine.Engine`::
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Engine", "__version__"]
+__all__ = ["Engine", "__version__", "from_env"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from minirt.engine import Engine
 
         return Engine
+    if name == "from_env":
+        from minirt.cli.terminal import make_engine
+
+        return make_engine
     raise AttributeError(f"module 'minirt' has no attribute {name!r}")

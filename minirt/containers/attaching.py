@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,15 +62,15 @@ class Attachment:
             raise
         if self.reader is not None:
             self.reader.join()
-        return end.code if end is not None else -1
+        return end.code
 
     def interrupt(self) -> None:
         """What Ctrl-C does: ask kindly (SIGINT, then SIGTERM), and do not wait long for an answer."""
         for number, patience in ((signal.SIGINT, 0.2), (signal.SIGTERM, _PATIENCE), (signal.SIGKILL, 10.0)):
             with contextlib.suppress(ProcessLookupError):
                 self.running.kill(number)
-            deadline = time.monotonic() + patience
-            if self.running.wait(timeout=max(0.0, deadline - time.monotonic())) is not None:
+            with contextlib.suppress(TimeoutError):
+                self.running.wait(timeout=patience)
                 break
         if self.reader is not None:
             self.reader.join(timeout=1.0)

@@ -74,4 +74,4 @@ def run_exec(
         running.kill(9)
         raise
     reader.join()
-    return end.code if end is not None else -1
+    return end.code

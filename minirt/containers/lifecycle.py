@@ -240,7 +240,7 @@ class Lifecycle:
         return Union.of([*lowers, self.shelf.directory(record.id) / "upper"])
 
     def _drop_anonymous(self, record: ContainerRecord) -> None:
-        used = {point.name for other in self.shelf.list() if other.id != record.id for point in other.mounts}
+        used = {point.name for other in self.shelf.all() if other.id != record.id for point in other.mounts}
         for point in record.mounts:
             if point.anonymous and point.name not in used:
                 with contextlib.suppress(Exception):
@@ -248,6 +248,6 @@ class Lifecycle:
 
     def reap(self) -> None:
         """Remove what was started with ``--rm``, has ended, and whose starter is no longer there to remove it."""
-        for record in self.shelf.list():
+        for record in self.shelf.all():
             if record.auto_remove and self.state(record).status == "exited":
                 self.remove(record)

@@ -25,7 +25,7 @@ class Shelf:
     def directory(self, identity: str) -> Path:
         return self._home / identity
 
-    def list(self) -> tuple[ContainerRecord, ...]:
+    def all(self) -> tuple[ContainerRecord, ...]:
         """Every container, newest first."""
         found = [record for identity in self._ids() if (record := self._read(identity)) is not None]
         return tuple(sorted(found, key=lambda record: record.created, reverse=True))
@@ -34,7 +34,7 @@ class Shelf:
         """By id, by name, or by a prefix of an id that fits only one. Raises :class:`ContainerNotFound`."""
         if len(text) == 64 and (record := self._read(text)) is not None:
             return record
-        records = self.list()
+        records = self.all()
         for record in records:
             if text in (record.name, f"/{record.name}"):
                 return record
@@ -59,7 +59,7 @@ class Shelf:
 
     def _write(self, record: ContainerRecord, name: str) -> ContainerRecord:
         with self._store.lock("container-names"):
-            taken = {other.name: other.id for other in self.list() if other.id != record.id}
+            taken = {other.name: other.id for other in self.all() if other.id != record.id}
             if not name:
                 name = random_name(taken)
             elif check_name(name) in taken:

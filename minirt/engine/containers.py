@@ -328,7 +328,7 @@ class ContainerCollection:
     def list(self, all: bool = False) -> list[Container]:
         """The running ones, newest first; with ``all`` every one."""
         self._engine.lifecycle.reap()
-        found = [Container(self._engine, record) for record in self._engine.lifecycle.shelf.list()]
+        found = [Container(self._engine, record) for record in self._engine.lifecycle.shelf.all()]
         return [container for container in found if all or container.state.alive]
 
     def prune(self) -> dict[str, Any]:

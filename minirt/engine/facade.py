@@ -69,7 +69,7 @@ class Engine:
         self.on_event = on_event
         self.mirrors = tuple(mirrors)
         self._insecure = tuple(insecure_registries)
-        self._wanted = {"snapshotter": snapshotter, "isolation": isolation}
+        self._snapshotter, self._isolation = snapshotter, isolation
         self._making = threading.RLock()
         self.images = ImageCollection(self)
         self.containers = ContainerCollection(self)
@@ -89,7 +89,7 @@ class Engine:
         from minirt.linux.probe import probe
 
         with self._making:
-            return probe(self.store.home, **self._wanted)
+            return probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -160,7 +160,7 @@ class Engine:
         lifecycle = self.lifecycle
         return [
             ImageUse(record.short_id, lifecycle.state(record).alive)
-            for record in lifecycle.shelf.list()
+            for record in lifecycle.shelf.all()
             if record.image_id == image_id
         ]
 
@@ -168,7 +168,7 @@ class Engine:
         """What containers and the build cache still need although no image names it."""
         from minirt.engine.building import cached_diff_ids
 
-        for record in self.lifecycle.shelf.list():
+        for record in self.lifecycle.shelf.all():
             yield record.image_id
             yield from record.diff_ids
         yield from cached_diff_ids(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -192,7 +193,9 @@ class ImageCollection:
         """One archive of several images, for ``docker load``, ``skopeo`` and :meth:`load`."""
         return self._engine.image_store.save(names)
 
-    def load(self, stream: BinaryIO, *, on_event: EventSink | None = None, cancel: Cancel | None = None) -> list[Image]:
+    def load(
+        self, stream: BinaryIO, *, on_event: EventSink | None = None, cancel: Cancel | None = None
+    ) -> builtins.list[Image]:
         """Take in an archive. Raises InvalidDocument, CorruptBlob, StorageFull."""
         loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
         return [Image(self._engine, stored) for stored in loaded]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +72,9 @@ class VolumeCollection:
         """All volumes, by name."""
         return [Volume(self._engine, stored) for stored in self._engine.volume_store.list()]
 
-    def users(self, name: str) -> list[str]:
+    def users(self, name: str) -> builtins.list[str]:
         """The short ids of the containers that have it mounted, running or not."""
-        records = self._engine.lifecycle.shelf.list()
+        records = self._engine.lifecycle.shelf.all()
         return [record.short_id for record in records if any(point.name == name for point in record.mounts)]
 
     def remove(self, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +48,7 @@ class Worker(Protocol):
     def __call__(
         self,
         function: str,
-        arguments: Mapping[str, Any],
+        arguments: dict[str, Any],
         *,
         root: RootFilesystem | None = None,
         fds: Sequence[int] = (),

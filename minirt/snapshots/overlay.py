@@ -39,11 +39,13 @@ class OverlaySnapshots:
 
     def ensure(self, layers: Sequence[LayerSource], cancel: Cancel | None = None) -> None:
         """See :meth:`Snapshots.ensure`."""
+        below: list[str] = []
         for layer in layers:
             if not self.diff_path(layer.diff_id).is_dir():
-                self._unpack(layer, cancel)
+                self._unpack(layer, below, cancel)
+            below.insert(0, str(self.diff_path(layer.diff_id)))
 
-    def _unpack(self, layer: LayerSource, cancel: Cancel | None) -> None:
+    def _unpack(self, layer: LayerSource, below: Sequence[str], cancel: Cancel | None) -> None:
         # The lock is per layer: two images that share one wait for each other only there.
         with self._store.lock(f"layer-{layer.diff_id.hex}"):
             if self.diff_path(layer.diff_id).is_dir():
@@ -56,6 +58,7 @@ class OverlaySnapshots:
                 "media_type": layer.descriptor.media_type,
                 "diff_id": str(layer.diff_id),
                 "staging": str(staging),
+                "lowers": list(below),
             }
             fd = os.open(self._store.path(layer.descriptor.digest), os.O_RDONLY | os.O_CLOEXEC)
             try:

@@ -13,7 +13,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from minirt.errors import CorruptBlob
 from minirt.layers import OverlayTrusted, OverlayUser, RealOwners, SideOwners, apply, changes, decompress, pack
 from minirt.model.digest import Digest
 from minirt.store.files import atomic_write, storage_errors
@@ -36,14 +35,10 @@ def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict
     target = staging / "diff"
     target.mkdir(parents=True)
     target.chmod(0o755)
-    with os.fdopen(fds[0], "rb") as blob, decompress(blob, arguments["media_type"]) as tar:
-        result = apply(tar, target, **_form(arguments))
-    if result.diff_id != diff_id:
-        raise CorruptBlob(
-            f"layer {arguments['digest']} holds {result.diff_id}, but its image config says {diff_id}",
-            cause="the image was made wrongly, or its files were changed",
-            hint="Pull or build the image again.",
-        )
+    lowers = [Path(lower) for lower in arguments["lowers"]]
+    with os.fdopen(fds[0], "rb") as blob:
+        tar = decompress(blob, arguments["media_type"])
+        result = apply(tar, target, diff_id=diff_id, lowers=lowers, **_form(arguments))
     _label(staging, arguments["digest"], diff_id, result.entries, result.size)
     _place(staging, home, diff_id)
     return {"entries": result.entries, "size": result.size}

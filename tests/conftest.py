@@ -1,0 +1,65 @@
+"""What all rooms' tests share: an engine over a home of its own, and the line that says in which mode they ran."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from minirt.engine import Engine
+
+MODE = "root" if os.geteuid() == 0 else "rootless"
+
+
+@pytest.fixture(scope="session")
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One engine for tests that leave nothing behind in it; ``minirt/base`` is ready."""
+    from minirt.engine import Engine
+    from minirt.errors import Unsupported
+
+    with Engine(tmp_path_factory.mktemp("shared-home")) as engine:
+        machine = engine.machine
+        if not machine.namespaces.ok:
+            pytest.skip(f"no namespaces here: {machine.namespaces.why}")
+        if not machine.overlay.ok:
+            pytest.skip(f"no overlayfs here: {machine.overlay.why}")
+        try:
+            engine.image_store.base()
+        except Unsupported as reason:
+            pytest.skip(str(reason))
+        yield engine
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Iterator[Engine]:
+    """The shared engine; what a test leaves running or lying about is removed after it."""
+    images = {image.id for image in shared_engine.images.list(all=True)}
+    volumes = {volume.name for volume in shared_engine.volumes.list()}
+    yield shared_engine
+    for container in shared_engine.containers.list(all=True):
+        container.remove(force=True, v=True)
+    for image in shared_engine.images.list(all=True):
+        if image.id not in images:
+            shared_engine.images.remove(image.id, force=True)
+    for volume in shared_engine.volumes.list():
+        if volume.name not in volumes:
+            volume.remove()
+
+
+@pytest.fixture
+def mounts_before() -> Iterator[None]:
+    """The machine's mounts are the same after the test as before it."""
+    before = Path("/proc/self/mountinfo").read_text()
+    yield
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many ran in this mode: as root, or rootless."""
+    passed = len(terminalreporter.stats.get("passed", ()))
+    skipped = len(terminalreporter.stats.get("skipped", ()))
+    terminalreporter.write_line(f"mode {MODE}: {passed} ran, {skipped} could not run here")
