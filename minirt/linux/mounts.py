@@ -119,7 +119,7 @@ def mount_overlay(root: OverlayRoot, target: str, *, user: bool, old_api: bool =
         with opened(target) as target_fd:
             bind(root.lowers[0], target_fd, target, read_only=True, recursive=False)
         return
-    if root.volatile and root.work:
+    if root.work:
         _forget_volatile(root.work)
     if not old_api:
         try:

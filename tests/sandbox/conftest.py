@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -144,6 +145,9 @@ class Bench:
         read_end, write_end = os.pipe()
         try:
             running = self.sandbox.start(spec, stdin=stdin, stdout=write_end, stderr=write_end)
+        except BaseException:
+            os.close(read_end)
+            raise
         finally:
             os.close(write_end)
         with open(read_end, "rb") as output:
@@ -163,7 +167,11 @@ def bench(shared_sandbox: Sandbox, base: Path, tmp_path: Path) -> Iterator[Bench
     bench = Bench(shared_sandbox, base, tmp_path)
     yield bench
     mark = f"mrt:{bench.id[:11]}"
-    assert eventually(lambda: not processes_named(mark)), "a monitor or a container is left"
+    clean = eventually(lambda: not processes_named(mark))
+    for pid in processes_named(mark):
+        os.kill(pid, signal.SIGKILL)
+    assert clean, "a monitor or a container is left"
     with open("/proc/self/mountinfo") as mounts:
         assert str(tmp_path) not in mounts.read(), "a mount is left"
-    assert not os.listdir(bench.sandbox.home / "cache" / "mount"), "the staging directory is not empty"
+    staging = bench.sandbox.home / "cache" / "mount"
+    assert not staging.exists() or not os.listdir(staging), "the staging directory is not empty"

@@ -1,0 +1,117 @@
+"""Work on files in a child process: what it sees, what comes back, and how it is stopped."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minirt.errors import Cancelled, CorruptBlob, SandboxError
+from minirt.linux.processes import is_alive, start_time
+from minirt.model.cancel import Cancel
+from minirt.model.spec import OverlayRoot, TreeRoot
+
+TOOLS = "minirt.sandbox.selftest"
+
+
+def test_values_cross_unchanged(bench: Any) -> None:
+    """Arguments and answers are JSON values of any size."""
+    value = {"text": "ä\n\udc80", "numbers": [1, 2.5, None, True], "big": "x" * 3_000_000}
+    assert bench.sandbox.call(f"{TOOLS}:echo", value) == value
+
+
+def test_the_worker_is_root_of_its_own_view(bench: Any) -> None:
+    """It has id 0, no environment of the engine's, and only the descriptors it was given."""
+    read_end, write_end = os.pipe()
+    seen = bench.sandbox.call(f"{TOOLS}:look", {}, fds=[write_end])
+    os.close(write_end)
+    with open(read_end, "rb") as answer:
+        assert answer.read() == b"hello"
+    assert seen["uid"] == 0
+    assert set(seen["environment"]) <= {"LC_CTYPE"}
+    assert len(seen["descriptors"]) <= 6
+
+
+def test_a_root_is_mounted_for_the_worker_alone(bench: Any) -> None:
+    """The layers are joined at ``root_dir``; what is written there is in the upper directory, and no mount shows."""
+    root = bench.root()
+    seen = bench.sandbox.call(f"{TOOLS}:look", {"write": "etc/new"}, root=root)
+    assert {"bin", "etc", "data"} <= set(seen["entries"])
+    assert "proc" not in seen["entries"]
+    assert (Path(root.upper) / "etc/new").read_text() == "written\n"
+    assert os.listdir(seen["root_dir"].removesuffix("/root")) == []
+
+
+def test_views_and_trees(bench: Any, tmp_path: Path) -> None:
+    """A read-only view refuses writes with the system's own error; a plain tree is written in place."""
+    with pytest.raises(OSError, match="Read-only") as caught:
+        bench.sandbox.call(f"{TOOLS}:look", {"write": "new"}, root=OverlayRoot((str(bench.base),)))
+    assert caught.value.errno == 30
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    bench.sandbox.call(f"{TOOLS}:look", {"write": "new"}, root=TreeRoot(str(tree)))
+    assert (tree / "new").read_text() == "written\n"
+
+
+def test_other_owners(bench: Any) -> None:
+    """Where more ids are mapped the worker may give files away."""
+    if bench.sandbox.machine.single_id:
+        pytest.skip("a single id")
+    root = bench.root()
+    bench.sandbox.call(f"{TOOLS}:look", {"write": "theirs", "uid": 33}, root=root)
+    assert bench.sh("stat -c %u /theirs", root=root) == "33\n"
+
+
+def test_errors_keep_their_class_and_fields(bench: Any) -> None:
+    """A learner's error crosses whole; one of the system keeps its number; a bug keeps its traceback."""
+    with pytest.raises(CorruptBlob, match="not the bytes") as caught:
+        bench.sandbox.call(f"{TOOLS}:fail", {})
+    error = caught.value
+    assert (error.cause, error.hint) == ("why", "what to do")
+    assert error.where is not None and error.where.line == 3
+    assert "a file, line 3" in error.explain()
+    with pytest.raises(FileNotFoundError) as missing:
+        bench.sandbox.call(f"{TOOLS}:explain", {"path": "/not/there"})
+    assert missing.value.filename == "/not/there"
+    with pytest.raises(SandboxError, match="ZeroDivisionError: oops") as bug:
+        bench.sandbox.call(f"{TOOLS}:crash", {})
+    assert "selftest.py" in bug.value.cause
+
+
+def test_cancelled(bench: Any) -> None:
+    """Raising the flag kills the worker at once."""
+    read_end, write_end = os.pipe()
+    with Cancel() as cancel:
+
+        def stop() -> None:
+            cancel.cancel()
+
+        threading.Timer(0.3, stop).start()
+        with pytest.raises(Cancelled):
+            bench.sandbox.call(f"{TOOLS}:hang", {}, fds=[write_end], root=bench.root(), cancel=cancel)
+    pid = int(os.read(read_end, 100))
+    os.close(read_end)
+    os.close(write_end)
+    for _ in range(100):
+        if not is_alive(pid, start_time(pid) or -1):
+            break
+        threading.Event().wait(0.02)
+    assert start_time(pid) is None
+
+
+def test_many_calls_at_once(bench: Any) -> None:
+    """Threads share one spawner and get their own answers."""
+    answers: dict[int, Any] = {}
+
+    def ask(number: int) -> None:
+        answers[number] = bench.sandbox.call(f"{TOOLS}:echo", {"n": number})["n"]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: number for number in range(10)}
