@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command_help", "flag_lines", "group_help", "root_help"]
 
-_SLOP = 5  # pflag lets the last line of a text run over by this much rather than break for a word
+_SLOP = 5  # pflag breaks this much early, so that the last line may take in a word that would stand alone
 
 
 def command_help(command: Command, path: str, columns: int = 80) -> str:
@@ -82,8 +82,8 @@ def flag_lines(flags: Sequence[Flag], columns: int = 80) -> list[str]:
 
 def _wrap(text: str, width: int) -> list[str]:
     lines = []
-    while width > 20 and len(text) >= width + _SLOP:
-        cut = text.rfind(" ", 0, width)
+    while width > 24 and len(text) >= width:
+        cut = text.rfind(" ", 0, width - _SLOP)
         if cut <= 0:
             break
         lines.append(text[:cut])

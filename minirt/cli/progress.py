@@ -22,20 +22,23 @@ class _Lines(Protocol):
 
 @contextmanager
 def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
-    """``what`` is ``build`` or ``pull``. Builds go to standard error, pulls to standard output, as docker's do."""
+    """``what`` is ``build``, ``pull``, or ``run`` for a pull on the way to a container.
+
+    A pull shows on standard output, the others on standard error, as docker's do.
+    """
     if mode == "quiet":
         yield ignore
         return
     from minirt.cli.progress_build import PlainBuild
     from minirt.cli.progress_pull import PlainPull
 
-    source: _Lines = PlainPull() if what == "pull" else PlainBuild()
+    source: _Lines = PlainBuild() if what == "build" else PlainPull()
     write = session.print if what == "pull" else session.complain
     if mode == "tty" or (mode == "auto" and session.interactive):
         from minirt.cli.progress_screen import Screen
 
-        with Screen(write, what, session.columns).open() as sink:
-            yield sink
+        with Screen(write, what, session.columns).open() as drawn:
+            yield drawn
         return
     lock = threading.Lock()  # steps of several stages may report at once
 

@@ -59,10 +59,10 @@ class Screen:
 
     def take(self, event: Event) -> None:
         with self._lock:
-            if self._what == "pull":
-                self._pull(event)
-            else:
+            if self._what == "build":
                 self._build(event)
+            else:
+                self._pull(event)
             if self._throttle.ready(event):
                 self._draw()
 
@@ -105,7 +105,7 @@ class Screen:
                 self._tail = PlainPull().lines(event)
 
     def _picture(self) -> list[str]:
-        if self._what == "pull":
+        if self._what != "build":
             rows = [f"{short(digest)}: {self._state[digest]}" for digest in self._shown]
             return [*([self._titles[""]] if "" in self._titles else []), *rows, *self._tail]
         known = [step for step in self._shown if step in self._state]

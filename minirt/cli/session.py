@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from minirt.model.cancel import Cancel
 from minirt.model.events import EventSink
+
+if TYPE_CHECKING:
+    from minirt.engine import Engine
 
 __all__ = ["ProgressFactory", "Session"]
 
@@ -18,8 +21,8 @@ __all__ = ["ProgressFactory", "Session"]
 class ProgressFactory(Protocol):
     """Shows a long command while it runs.
 
-    ``what`` is ``build`` or ``pull``, ``title`` names it, ``mode`` is what ``--progress`` got (``auto``, ``plain``,
-    ``tty``, ``quiet``).
+    ``what`` is ``build``, ``pull`` or ``run`` (a pull on the way to a container), ``title`` names it, ``mode`` is what
+    ``--progress`` got (``auto``, ``plain``, ``tty``, ``quiet``).
     """
 
     def __call__(self, session: Session, what: str, title: str, mode: str) -> AbstractContextManager[EventSink]: ...
@@ -40,7 +43,7 @@ class Session:
     standard input and output are a terminal. ``text`` is a Dockerfile to be built in place of a file (a cell's body).
     """
 
-    make_engine: Callable[[], Any]
+    make_engine: Callable[[], Engine]
     stdin: BinaryIO
     stdout: BinaryIO
     stderr: BinaryIO
@@ -55,7 +58,7 @@ class Session:
     debug: bool = False
 
     @cached_property
-    def engine(self) -> Any:
+    def engine(self) -> Engine:
         """The engine, made at first use: ``--help`` and a typing mistake cost no probe of the machine."""
         return self.make_engine()
 

@@ -60,6 +60,11 @@ class Settings:
             proxies=_proxies(environment),
         )
 
+    @staticmethod
+    def epoch(environment: Mapping[str, str]) -> int | None:
+        """``SOURCE_DATE_EPOCH`` alone. Raises :class:`InvalidSpec`."""
+        return _epoch(environment.get("SOURCE_DATE_EPOCH", ""))
+
 
 def home_of(environment: Mapping[str, str]) -> Path:
     """``$MINIRT_HOME``, else ``minirt`` in the XDG data directory (XDG Base Directory Specification)."""

@@ -8,17 +8,20 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from minirt.cli.main import run
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
 from minirt.errors import MinirtError
 
+if TYPE_CHECKING:
+    from minirt.engine import Engine
+
 __all__ = ["main", "make_engine"]
 
 
-def make_engine(settings: Settings | None = None) -> Any:
+def make_engine(settings: Settings | None = None) -> Engine:
     """The engine that the environment asks for. Raises MinirtError for values that cannot be right."""
     from minirt.engine import Engine
 
@@ -26,6 +29,7 @@ def make_engine(settings: Settings | None = None) -> Any:
     return Engine(
         settings.home,
         mirrors=settings.mirrors,
+        insecure_registries=settings.insecure_registries,
         snapshotter=settings.snapshotter,
         isolation=settings.isolation,
     )

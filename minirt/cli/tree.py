@@ -52,7 +52,6 @@ COMMANDS: Mapping[str, Entry] = {
     "version": Entry("system", "version", "Show the version of minirt and of what it stands on", common=True),
     "info": Entry("system", "info", "Display system-wide information", common=True),
     "commit": Entry("lifecycle", "commit", "Create a new image from a container's changes"),
-    "cp": Entry("copy", "cp", "Copy files/folders between a container and the local filesystem"),
     "create": Entry("run", "create", "Create a new container"),
     "diff": Entry("containers", "diff", "Inspect changes to files or directories on a container's filesystem"),
     "history": Entry("images", "history", "Show the history of an image"),
@@ -60,12 +59,17 @@ COMMANDS: Mapping[str, Entry] = {
     "kill": Entry("lifecycle", "kill", "Kill one or more running containers"),
     "load": Entry("transfer", "load", "Load an image from a tar archive or STDIN"),
     "logs": Entry("execute", "logs", "Fetch the logs of a container"),
+    "pause": Entry("lifecycle", "pause", "Pause all processes within one or more containers"),
+    "push": Entry("transfer", "push", "Upload an image to a registry"),
+    "rename": Entry("lifecycle", "rename", "Rename a container"),
+    "restart": Entry("lifecycle", "restart", "Restart one or more containers"),
     "rm": Entry("lifecycle", "rm", "Remove one or more containers"),
     "rmi": Entry("images", "rmi", "Remove one or more images"),
     "save": Entry("transfer", "save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "start": Entry("lifecycle", "start", "Start one or more stopped containers"),
     "stop": Entry("lifecycle", "stop", "Stop one or more running containers"),
     "tag": Entry("images", "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "unpause": Entry("lifecycle", "unpause", "Unpause all processes within one or more containers"),
     "wait": Entry("lifecycle", "wait", "Block until one or more containers stop, then print their exit codes"),
     "image inspect": _only("inspect", "image_inspect", "Display detailed information on one or more images"),
     "image prune": _only("prune", "image_prune", "Remove unused images"),
@@ -84,9 +88,10 @@ COMMANDS: Mapping[str, Entry] = {
     "network ls": _only("networks", "ls", "List networks"),
 }
 
-_SAME_IN_IMAGE = ("build", "history", "load", "pull", "save", "tag")
+_SAME_IN_IMAGE = ("build", "history", "load", "pull", "push", "save", "tag")
 _SAME_IN_CONTAINER = (
-    "commit", "cp", "create", "diff", "exec", "kill", "logs", "rm", "run", "start", "stop", "wait",
+    "commit", "create", "diff", "exec", "kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop",
+    "unpause", "wait",
 )  # fmt: skip
 
 
@@ -114,9 +119,9 @@ GROUPS: Mapping[str, Group] = {
 
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
-    "attach", "buildx", "compose", "config", "context", "events", "export", "import", "login", "logout", "manifest",
-    "node", "pause", "plugin", "port", "push", "rename", "restart", "search", "secret", "service", "stack", "stats",
-    "swarm", "top", "trust", "unpause", "update",
+    "attach", "buildx", "compose", "config", "context", "cp", "events", "export", "import", "login", "logout",
+    "manifest", "node", "plugin", "port", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
+    "update",
 )  # fmt: skip
 
 

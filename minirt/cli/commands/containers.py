@@ -1,0 +1,209 @@
+"""``ps`` and ``diff``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from minirt.cli.common import FORMAT, QUIET_IDS, filter_flag
+from minirt.cli.grammar import command, number, switch
+from minirt.cli.session import Session
+from minirt.cli.tables import Listing
+from minirt.cli.units import ago, human_duration, human_size, local_time, parse_time
+from minirt.cli.values import Filters
+from minirt.errors import ContainerNotFound, InvalidInput, MinirtError
+
+if TYPE_CHECKING:
+    from minirt.engine.containers import Container
+
+__all__ = ["diff", "ps"]
+
+LISTING = Listing(
+    {
+        "ID": "CONTAINER ID",
+        "Image": "IMAGE",
+        "Command": "COMMAND",
+        "CreatedAt": "CREATED AT",
+        "RunningFor": "CREATED",
+        "Status": "STATUS",
+        "State": "STATE",
+        "Ports": "PORTS",
+        "Names": "NAMES",
+        "Size": "SIZE",
+        "Labels": "LABELS",
+        "Label": "LABEL",
+        "Mounts": "MOUNTS",
+        "LocalVolumes": "LOCAL VOLUMES",
+        "Networks": "NETWORKS",
+        "Platform": "PLATFORM",
+    },
+    ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
+    "ID",
+)
+STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+_FILTERS = (
+    "id", "name", "label", "status", "exited", "ancestor", "before", "since", "volume", "network",
+)  # fmt: skip
+
+
+@command(
+    "ps",
+    "List containers",
+    operands="",
+    flags=[
+        switch("--all", "a", "Show all containers (default shows just running)", name="every"),
+        filter_flag(),
+        FORMAT(),
+        number("--last", "n", "Show n last created containers (includes all states) (default -1)", default=-1),
+        switch("--latest", "l", "Show the latest created container (includes all states)"),
+        switch("--no-trunc", "", "Don't truncate output"),
+        QUIET_IDS("Only display container IDs"),
+        switch("--size", "s", "Display total file sizes"),
+    ],
+)
+def ps(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    filters = Filters(options["filters"], _FILTERS)
+    for state in filters.wanted("status"):
+        if state not in STATES:
+            error = InvalidInput(f"Invalid filter 'status={state}'", hint=f"One of: {', '.join(STATES)}.")
+            error.exit_code = 1
+            raise error
+    last = 1 if options["latest"] else options["last"]
+    every = options["every"] or last > 0 or any(name in ("status", "exited") for name, _ in filters.pairs)
+    found = [
+        (container, attrs)
+        for container, attrs in _with_attributes(session.engine.containers.list(all=every))
+        if _passes(session, attrs, filters)
+    ]
+    found = found[:last] if last > 0 else found
+    sized = options["size"] or ".Size" in options["form"]
+    rows = [container_row(session, container, attrs, options["no_trunc"], sized) for container, attrs in found]
+    listing = Listing(LISTING.titles, (*LISTING.columns, "Size"), "ID") if options["size"] else LISTING
+    session.print(listing.render(rows, form=options["form"], quiet=options["quiet"]))
+
+
+def _with_attributes(containers: Iterable[Container]) -> Iterable[tuple[Container, dict[str, Any]]]:
+    for container in containers:
+        try:
+            yield container, container.attrs
+        except ContainerNotFound:
+            continue  # removed by somebody else at this moment
+
+
+def container_row(
+    session: Session, container: Container, attrs: dict[str, Any], whole: bool, sized: bool
+) -> dict[str, Any]:
+    """All the fields of one container (docker/cli, formatter/container.go)."""
+    now = datetime.now(UTC)
+    config, labels = attrs["Config"], attrs["Config"].get("Labels") or {}
+    mounts = [mount.get("Name") or mount.get("Source") or "" for mount in attrs["Mounts"]]
+    return {
+        "ID": attrs["Id"] if whole else attrs["Id"][:12],
+        "Image": _image_name(session, attrs),
+        "Command": _command([attrs["Path"], *attrs["Args"]], whole),
+        "CreatedAt": local_time(attrs["Created"]),
+        "RunningFor": ago(attrs["Created"], now),
+        "Status": status_text(attrs["State"], now),
+        "State": attrs["State"]["Status"],
+        "Ports": ", ".join(sorted(config.get("ExposedPorts") or ())) if attrs["State"]["Running"] else "",
+        "Names": attrs["Name"].lstrip("/"),
+        "Size": _size(session, container) if sized else "0B",
+        "Labels": ",".join(f"{name}={value}" for name, value in sorted(labels.items())),
+        "Label": lambda name: labels.get(name, ""),
+        "Mounts": ",".join(mount if whole or len(mount) <= 15 else mount[:14] + "…" for mount in mounts),
+        "LocalVolumes": str(sum(mount.get("Type") == "volume" for mount in attrs["Mounts"])),
+        "Networks": ",".join(attrs["NetworkSettings"]["Networks"]),
+        "Platform": None,
+    }
+
+
+def _image_name(session: Session, attrs: dict[str, Any]) -> str:
+    """The name it was made from, as long as that name still means the same image; else the image's id."""
+    name = str(attrs["Config"]["Image"])
+    try:
+        same = session.engine.images.get(name).id == attrs["Image"]
+    except MinirtError:
+        same = False
+    return name if same else str(attrs["Image"]).partition(":")[2][:12]
+
+
+def _command(argv: list[str], whole: bool) -> str:
+    words = [argv[0], *(f"'{word}'" if " " in word else word for word in argv[1:])]
+    text = " ".join(words)
+    if not whole and len(text) > 20:
+        text = text[:19] + "…"
+    return json.dumps(text, ensure_ascii=False)
+
+
+def status_text(state: dict[str, Any], now: datetime) -> str:
+    """``Up 5 minutes (Paused)``, ``Exited (0) 2 hours ago``, ``Created``."""
+    if state["Status"] in ("running", "paused"):
+        started = parse_time(state["StartedAt"])
+        up = f"Up {human_duration((now - started).total_seconds())}" if started else "Up"
+        return f"{up} (Paused)" if state["Paused"] else up
+    if state["Status"] == "exited":
+        return f"Exited ({state['ExitCode']}) {ago(state['FinishedAt'], now)}"
+    return str(state["Status"]).capitalize()
+
+
+def _size(session: Session, container: Container) -> str:
+    own = session.engine.lifecycle.storage_bytes(container.record)
+    try:
+        virtual = own + container.image.size
+    except MinirtError:
+        return human_size(own)
+    return f"{human_size(own)} (virtual {human_size(virtual)})"
+
+
+def _passes(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
+    state, name = attrs["State"], attrs["Name"].lstrip("/")
+    if filters.wanted("id") and not any(attrs["Id"].startswith(wanted) for wanted in filters.wanted("id")):
+        return False
+    mounts = [text for mount in attrs["Mounts"] for text in (mount.get("Name"), mount["Destination"]) if text]
+    simple = (
+        filters.contains("name", name)
+        and filters.allows("status", state["Status"])
+        and (
+            not filters.wanted("exited") or (not state["Running"] and filters.allows("exited", str(state["ExitCode"])))
+        )
+        and filters.allows("volume", *mounts)
+        and filters.allows("network", *attrs["NetworkSettings"]["Networks"])
+        and filters.labels(attrs["Config"].get("Labels") or {})
+    )
+    return simple and _is_of_image(session, attrs, filters) and _in_order(session, attrs, filters)
+
+
+def _is_of_image(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
+    wanted = filters.wanted("ancestor")
+    if not wanted:
+        return True
+    for name in wanted:
+        try:
+            if session.engine.images.get(name).id == attrs["Image"]:
+                return True
+        except MinirtError:
+            continue
+    return False
+
+
+def _in_order(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
+    for name in ("before", "since"):
+        for other in filters.wanted(name):
+            created = session.engine.containers.get(other).attrs["Created"]
+            if created == attrs["Created"] or (attrs["Created"] < created) != (name == "before"):
+                return False
+    return True
+
+
+@command(
+    "diff",
+    "Inspect changes to files or directories on a container's filesystem",
+    usage="CONTAINER",
+    arity=(1, 1),
+    operands="container",
+)
+def diff(session: Session, arguments: tuple[str, ...]) -> None:
+    changes = session.engine.containers.get(arguments[0]).changes()
+    session.print("".join(f"{change.kind} {change.path}\n" for change in changes))

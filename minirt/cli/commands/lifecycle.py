@@ -1,0 +1,189 @@
+"""``start``, ``stop``, ``kill``, ``restart``, ``pause``, ``unpause``, ``wait``, ``rm``, ``rename``, ``commit``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minirt.cli.common import each
+from minirt.cli.grammar import absent, command, number, switch, value
+from minirt.cli.session import Session
+from minirt.cli.streams import Relay, stdin_descriptor
+from minirt.errors import ContainerFailed, MinirtError, NotFound, UsageError
+from minirt.model.reference import Reference
+
+__all__ = ["commit", "kill", "pause", "rename", "restart", "rm", "start", "stop", "unpause", "wait"]
+
+_ONE_OR_MORE: dict[str, Any] = {"arity": (1, None), "operands": "container"}
+_NAMES = "CONTAINER [CONTAINER...]"
+
+
+@command(
+    "start",
+    "Start one or more stopped containers",
+    usage=f"[OPTIONS] {_NAMES}",
+    **_ONE_OR_MORE,
+    flags=[
+        switch("--attach", "a", "Attach STDOUT/STDERR and forward signals"),
+        absent("--detach-keys", "", "Override the key sequence for detaching a container"),
+        switch("--interactive", "i", "Attach container's STDIN"),
+    ],
+)
+def start(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    if options["attach"] or options["interactive"]:
+        _start_attached(session, arguments, options["interactive"])
+        return
+
+    def begin(name: str) -> str:
+        session.engine.containers.get(name).start()
+        return name
+
+    each(session, arguments, begin)
+
+
+def _start_attached(session: Session, names: tuple[str, ...], interactive: bool) -> None:
+    if len(names) > 1:
+        error = UsageError("you cannot start and attach multiple containers at once")
+        error.exit_code = 1
+        raise error
+    container = session.engine.containers.get(names[0])
+    with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
+        code = container.run(relay, stdin=stdin, cancel=session.cancel)
+    if code:
+        raise ContainerFailed(f"the command in container {container.name} ended with exit code {code}", exit_code=code)
+
+
+@command(
+    "stop",
+    "Stop one or more running containers",
+    usage=f"[OPTIONS] {_NAMES}",
+    **_ONE_OR_MORE,
+    flags=[
+        absent("--signal", "s", "Signal to send to the container"),
+        number("--timeout", "t", "Seconds to wait before killing the container"),
+        number("--time", "", "The same as --timeout"),
+    ],
+)
+def stop(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    timeout = options["timeout"] if options["timeout"] is not None else options["time"]
+
+    def end(name: str) -> str:
+        session.engine.containers.get(name).stop(timeout, cancel=session.cancel)
+        return name
+
+    each(session, arguments, end)
+
+
+@command(
+    "restart",
+    "Restart one or more containers",
+    usage=f"[OPTIONS] {_NAMES}",
+    **_ONE_OR_MORE,
+    flags=[number("--timeout", "t", "Seconds to wait before killing the container")],
+)
+def restart(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    def again(name: str) -> str:
+        session.engine.containers.get(name).restart(options["timeout"])
+        return name
+
+    each(session, arguments, again)
+
+
+@command(
+    "kill",
+    "Kill one or more running containers",
+    usage=f"[OPTIONS] {_NAMES}",
+    **_ONE_OR_MORE,
+    flags=[value("--signal", "s", "Signal to send to the container", default="KILL")],
+)
+def kill(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    def send(name: str) -> str:
+        try:
+            session.engine.containers.get(name).kill(options["signal"])
+        except MinirtError as error:
+            error.what = f"Cannot kill container: {name}: {error.what}"
+            raise
+        return name
+
+    each(session, arguments, send)
+
+
+@command("pause", "Pause all processes within one or more containers", usage=_NAMES, **_ONE_OR_MORE)
+def pause(session: Session, arguments: tuple[str, ...]) -> None:
+    def hold(name: str) -> str:
+        session.engine.containers.get(name).pause()
+        return name
+
+    each(session, arguments, hold)
+
+
+@command("unpause", "Unpause all processes within one or more containers", usage=_NAMES, **_ONE_OR_MORE)
+def unpause(session: Session, arguments: tuple[str, ...]) -> None:
+    def release(name: str) -> str:
+        session.engine.containers.get(name).unpause()
+        return name
+
+    each(session, arguments, release)
+
+
+@command("wait", "Block until one or more containers stop, then print their exit codes", usage=_NAMES, **_ONE_OR_MORE)
+def wait(session: Session, arguments: tuple[str, ...]) -> None:
+    def until_end(name: str) -> str:
+        return str(session.engine.containers.get(name).wait(cancel=session.cancel)["StatusCode"])
+
+    each(session, arguments, until_end)
+
+
+@command(
+    "rm",
+    "Remove one or more containers",
+    usage=f"[OPTIONS] {_NAMES}",
+    **_ONE_OR_MORE,
+    flags=[
+        switch("--force", "f", "Force the removal of a running container (uses SIGKILL)"),
+        absent("--link", "l", "Remove the specified link", word=""),
+        switch("--volumes", "v", "Remove anonymous volumes associated with the container"),
+    ],
+)
+def rm(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    def remove(name: str) -> str | None:
+        try:
+            session.engine.containers.get(name).remove(force=options["force"], v=options["volumes"])
+        except NotFound as error:
+            if not options["force"]:
+                raise
+            session.complain(f"Error: {error.explain()}\n")  # docker: with --force what is gone is no failure
+            return None
+        return name
+
+    each(session, arguments, remove)
+
+
+@command("rename", "Rename a container", usage="CONTAINER NEW_NAME", arity=(2, 2), operands="container")
+def rename(session: Session, arguments: tuple[str, ...]) -> None:
+    session.engine.containers.get(arguments[0]).rename(arguments[1])
+
+
+@command(
+    "commit",
+    "Create a new image from a container's changes",
+    usage="[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+    arity=(1, 2),
+    operands="container",
+    flags=[
+        value("--author", "a", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")'),
+        absent("--change", "c", "Apply Dockerfile instruction to the created image", word="list"),
+        value("--message", "m", "Commit message"),
+        switch("--pause", "p", "Pause container during commit", default=True),
+    ],
+)
+def commit(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    ref = Reference.parse(arguments[1]) if len(arguments) > 1 else None
+    container = session.engine.containers.get(arguments[0])
+    image = container.commit(
+        ref.name if ref else None,
+        ref.tag if ref else None,
+        message=options["message"],
+        author=options["author"],
+        pause=options["pause"],
+    )
+    session.print(f"{image.id}\n")

@@ -1,0 +1,94 @@
+"""``image prune``, ``container prune``, ``system prune``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minirt.cli.common import confirmed
+from minirt.cli.grammar import Flag, absent, command, switch
+from minirt.cli.session import Session
+from minirt.cli.units import human_size
+
+if TYPE_CHECKING:
+    from minirt.images.removal import Removal
+
+__all__ = ["container_prune", "image_prune", "system_prune"]
+
+
+def _flags() -> list[Flag]:
+    return [
+        absent("--filter", "", "Provide filter values", word="filter"),
+        switch("--force", "f", "Do not prompt for confirmation"),
+    ]
+
+
+def _every(text: str) -> Flag:
+    return switch("--all", "a", text, name="every")
+
+
+@command("prune", "Remove unused images", flags=[_every("Remove all unused images, not just dangling ones"), *_flags()])
+def image_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    warning = "This will remove all dangling images."
+    if options["every"]:
+        warning = "This will remove all images without at least one container associated to them."
+    if not confirmed(session, warning, options["force"]):
+        return
+    removal = session.engine.images.prune(all=options["every"])
+    session.print(_images_text(removal) + f"Total reclaimed space: {human_size(removal.bytes)}\n")
+
+
+@command("prune", "Remove all stopped containers", flags=_flags())
+def container_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    if not confirmed(session, "This will remove all stopped containers.", options["force"]):
+        return
+    pruned = session.engine.containers.prune()
+    session.print(_containers_text(pruned) + f"Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")
+
+
+@command(
+    "prune",
+    "Remove unused data",
+    flags=[
+        _every("Remove all unused images not just dangling ones"),
+        *_flags(),
+        switch("--volumes", "", "Prune anonymous volumes"),
+    ],
+)
+def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    doomed = ["all stopped containers"]
+    if options["volumes"]:
+        doomed.append("all anonymous volumes not used by at least one container")
+    unused = (
+        "all images without at least one container associated to them" if options["every"] else "all dangling images"
+    )
+    doomed.append(unused)
+    warning = "This will remove:\n" + "\n".join(f"  - {what}" for what in doomed) + "\n"
+    if not confirmed(session, warning, options["force"]):
+        return
+    engine = session.engine
+    pruned = engine.containers.prune()
+    text, freed = _containers_text(pruned), pruned["SpaceReclaimed"]
+    if options["volumes"]:
+        volumes = engine.volumes.prune()
+        text += volumes_text(volumes)
+        freed += volumes["SpaceReclaimed"]
+    removal = engine.images.prune(all=options["every"])
+    session.print(f"{text}{_images_text(removal)}Total reclaimed space: {human_size(freed + removal.bytes)}\n")
+
+
+def _images_text(removal: Removal) -> str:
+    lines = [f"untagged: {name}" for name in removal.untagged]
+    lines += [f"deleted: {digest}" for digest in (*removal.deleted, *removal.layers)]
+    return _section("Deleted Images", lines)
+
+
+def _containers_text(pruned: dict[str, Any]) -> str:
+    return _section("Deleted Containers", pruned["ContainersDeleted"])
+
+
+def volumes_text(pruned: dict[str, Any]) -> str:
+    return _section("Deleted Volumes", pruned["VolumesDeleted"])
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return f"{title}:\n" + "".join(f"{line}\n" for line in lines) + "\n" if lines else ""

@@ -1,0 +1,156 @@
+"""``run`` and ``create``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minirt.cli.container_flags import container_flags, engine_options
+from minirt.cli.grammar import Flag, absent, command, switch
+from minirt.cli.session import Session
+from minirt.cli.streams import Relay, stdin_descriptor
+from minirt.errors import ContainerFailed, ImageNotFound, MinirtError, NameInUse, PathNotFound, Unsupported, UsageError
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+
+if TYPE_CHECKING:
+    from minirt.engine.containers import Container
+
+__all__ = ["create", "run"]
+
+
+def _run_flags() -> list[Flag]:
+    return [
+        switch("--detach", "d", "Run container in background and print container ID"),
+        switch("--sig-proxy", "", "Proxy received signals to the process", default=True),
+        absent("--attach", "a", "Attach to STDIN, STDOUT or STDERR", word="list"),
+        *container_flags(),
+    ]
+
+
+@command(
+    "run",
+    "Create and run a new container from an image",
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    arity=(1, None),
+    operands="image",
+    interspersed=False,
+    fault=125,
+    flags=_run_flags(),
+)
+def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
+    _check_terminal(session, options)
+    container = _create(session, arguments, options)
+    if options["detach"]:
+        with _removed_on_failure(container, options["rm"]):
+            container.start()
+        session.print(f"{container.id}\n")
+        return 0
+    try:
+        code = _attached(session, container, options["interactive"])
+    finally:
+        if options["rm"]:
+            container.remove(force=True, v=True)
+    if code:
+        raise ContainerFailed(f"the command in container {container.name} ended with exit code {code}", exit_code=code)
+    return 0
+
+
+@command(
+    "create",
+    "Create a new container",
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    arity=(1, None),
+    operands="image",
+    interspersed=False,
+    flags=[absent("--attach", "a", "Attach to STDIN, STDOUT or STDERR", word="list"), *container_flags()],
+)
+def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    container = _create(session, arguments, {**options, "detach": True})
+    session.print(f"{container.id}\n")
+
+
+def _check_terminal(session: Session, options: dict[str, Any]) -> None:
+    if not options["tty"]:
+        return
+    if options["interactive"] and not options["detach"] and not session.interactive:
+        error = UsageError("the input device is not a TTY", hint="Leave -t out: -i alone takes what comes on stdin.")
+        error.exit_code = 1
+        raise error
+    raise Unsupported(
+        "--tty of run: minirt gives containers no terminal yet",
+        hint="Leave -t out; with -i alone the program reads what you type line by line.",
+    )
+
+
+def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any]) -> Container:
+    image, *words = arguments
+    prepared = engine_options(session, options)
+    id_file = session.cwd / options["cidfile"] if options["cidfile"] else None
+    if id_file is not None and id_file.exists():
+        raise NameInUse(
+            f"container ID file found, make sure the other container isn't running or delete {options['cidfile']}"
+        )
+    _fetch(session, image, options)
+    container: Container = session.engine.containers.create(
+        image,
+        words or None,
+        pull="never",
+        platform=options["platform"] or None,
+        auto_remove=options["rm"] and options["detach"],
+        cancel=session.cancel,
+        **prepared,
+    )
+    if id_file is not None:
+        with _removed_on_failure(container, True):
+            _write_id(id_file, container.id)
+    return container
+
+
+def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
+    """See to it that the image is here, as ``--pull`` says; the pull shows on standard error, as docker's does."""
+    if options["pull"] != "always":
+        try:
+            found = session.engine.images.get(image)
+        except ImageNotFound:
+            if options["pull"] == "never":
+                raise
+            session.complain(f"Unable to find image '{Reference.parse(image).familiar}' locally\n")
+        else:
+            if not options["platform"] or _runs(options["platform"], found.attrs):
+                return
+    from minirt.cli.commands.transfer import pull_image
+
+    ref = Reference.parse(image)
+    mode = "quiet" if options["quiet"] else "auto"
+    pull_image(session, ref, platform=options["platform"], mode=mode, what="run")
+
+
+def _runs(platform: str, attrs: dict[str, Any]) -> bool:
+    here = Platform.from_json({"os": attrs["Os"], "architecture": attrs["Architecture"]})
+    return Platform.parse(platform).runs(here)
+
+
+def _attached(session: Session, container: Container, interactive: bool) -> int:
+    with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
+        return container.run(relay, stdin=stdin, cancel=session.cancel)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(container: Container, remove: bool) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if remove:
+            with contextlib.suppress(MinirtError):
+                container.remove(force=True, v=True)
+        raise
+
+
+def _write_id(path: Path, identity: str) -> None:
+    try:
+        path.write_text(identity)
+    except OSError as error:
+        raise PathNotFound(f"failed to create the container ID file: {path}: {error.strerror}") from error

@@ -1,0 +1,176 @@
+"""The options of ``run`` and ``create``, and what they mean to the engine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from minirt.cli.grammar import Flag, absent, number, switch, value, values
+from minirt.cli.session import Session
+from minirt.cli.values import environment, environment_pair, label_pair, read_lines
+from minirt.errors import InvalidSpec
+from minirt.volumes.mount_flag import parse_mount
+from minirt.volumes.specs import parse_tmpfs, parse_volume
+
+__all__ = ["container_flags", "engine_options"]
+
+PULL_POLICIES = ("always", "missing", "never")
+_NO_CGROUP = "minirt sets no resource limits yet"
+_NO_NETWORK = "containers share the machine's network or have none so far, so there is nothing to publish or name"
+_NOT_YET = (
+    ("--publish", "p", "Publish a container's port(s) to the host", "list", _NO_NETWORK),
+    ("--publish-all", "P", "Publish all exposed ports to random ports", "", _NO_NETWORK),
+    ("--dns", "", "Set custom DNS servers", "list", _NO_NETWORK),
+    ("--dns-option", "", "Set DNS options", "list", _NO_NETWORK),
+    ("--dns-search", "", "Set custom DNS search domains", "list", _NO_NETWORK),
+    ("--ip", "", "IPv4 address", "string", _NO_NETWORK),
+    ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
+    ("--link", "", "Add link to another container", "list", _NO_NETWORK),
+    ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
+    ("--network-alias", "", "Add network-scoped alias for the container", "list", _NO_NETWORK),
+    ("--memory", "m", "Memory limit", "bytes", _NO_CGROUP),
+    ("--memory-swap", "", "Swap limit", "bytes", _NO_CGROUP),
+    ("--memory-reservation", "", "Memory soft limit", "bytes", _NO_CGROUP),
+    ("--cpus", "", "Number of CPUs", "decimal", _NO_CGROUP),
+    ("--cpu-shares", "c", "CPU shares", "int", _NO_CGROUP),
+    ("--cpu-period", "", "Limit CPU CFS period", "int", _NO_CGROUP),
+    ("--cpu-quota", "", "Limit CPU CFS quota", "int", _NO_CGROUP),
+    ("--cpuset-cpus", "", "CPUs in which to allow execution", "string", _NO_CGROUP),
+    ("--pids-limit", "", "Tune container pids limit", "int", _NO_CGROUP),
+    ("--blkio-weight", "", "Block IO weight", "uint16", _NO_CGROUP),
+    ("--cgroup-parent", "", "Optional parent cgroup for the container", "string", _NO_CGROUP),
+    ("--oom-score-adj", "", "Tune host's OOM preferences", "int", _NO_CGROUP),
+    ("--shm-size", "", "Size of /dev/shm", "bytes", ""),
+    ("--ulimit", "", "Ulimit options", "ulimit", ""),
+    ("--sysctl", "", "Sysctl options", "map", ""),
+    ("--device", "", "Add a host device to the container", "list", ""),
+    ("--gpus", "", "GPU devices to add to the container", "gpu-request", ""),
+    ("--security-opt", "", "Security Options", "list", ""),
+    ("--userns", "", "User namespace to use", "string", ""),
+    ("--pid", "", "PID namespace to use", "string", ""),
+    ("--ipc", "", "IPC mode to use", "string", ""),
+    ("--uts", "", "UTS namespace to use", "string", ""),
+    ("--cgroupns", "", "Cgroup namespace to use", "string", ""),
+    ("--group-add", "", "Add additional groups to join", "list", ""),
+    ("--domainname", "", "Container NIS domain name", "string", ""),
+    ("--init", "", "Run an init inside the container that forwards signals and reaps processes", "", ""),
+    ("--restart", "", "Restart policy to apply when a container exits", "string", ""),
+    ("--health-cmd", "", "Command to run to check health", "string", ""),
+    ("--health-interval", "", "Time between running the check", "duration", ""),
+    ("--health-retries", "", "Consecutive failures needed to report unhealthy", "int", ""),
+    ("--health-start-period", "", "Start period before health retries count", "duration", ""),
+    ("--health-timeout", "", "Maximum time to allow one check to run", "duration", ""),
+    ("--log-driver", "", "Logging driver for the container", "string", ""),
+    ("--log-opt", "", "Log driver options", "list", ""),
+    ("--storage-opt", "", "Storage driver options for the container", "list", ""),
+    ("--runtime", "", "Runtime to use for this container", "string", "minirt is the only runtime here"),
+    ("--volume-driver", "", "Optional volume driver for the container", "string", "there is one: local"),
+    ("--detach-keys", "", "Override the key sequence for detaching a container", "string", ""),
+)  # fmt: skip
+_CAPABILITIES = re.compile(r"(?:CAP_)?[A-Z0-9_]+|ALL", re.IGNORECASE)
+
+
+def container_flags() -> list[Flag]:
+    """Made anew for each command: click keeps state in them."""
+    return [
+        values("--add-host", "", "Add a custom host-to-IP mapping (host:ip)", parse=_host),
+        values("--cap-add", "", "Add Linux capabilities", parse=_capability),
+        values("--cap-drop", "", "Drop Linux capabilities", parse=_capability),
+        value("--cidfile", "", "Write the container ID to the file"),
+        value("--entrypoint", "", "Overwrite the default ENTRYPOINT of the image", default=None),
+        values("--env", "e", "Set environment variables", name="env", parse=environment_pair),
+        values("--env-file", "", "Read in a file of environment variables"),
+        values("--expose", "", "Expose a port or a range of ports"),
+        value("--hostname", "h", "Container host name"),
+        switch("--interactive", "i", "Keep STDIN open even if not attached"),
+        values("--label", "l", "Set meta data on a container", parse=label_pair),
+        values("--label-file", "", "Read in a line delimited file of labels"),
+        values("--mount", "", "Attach a filesystem mount to the container", word="mount"),
+        value("--name", "", "Assign a name to the container"),
+        value("--network", "", "Connect a container to a network", word="network"),
+        value("--net", "", "The same as --network", word="network"),
+        value("--platform", "", "Set platform if server is multi-platform capable"),
+        switch("--privileged", "", "Give extended privileges to this container"),
+        value(
+            "--pull", "", 'Pull image before running ("always", "missing", "never") (default "missing")', parse=_policy,
+            default="missing",
+        ),
+        switch("--quiet", "q", "Suppress the pull output"),
+        switch("--read-only", "", "Mount the container's root filesystem as read only"),
+        switch("--rm", "", "Automatically remove the container and its associated anonymous volumes when it exits"),
+        value("--stop-signal", "", "Signal to stop the container"),
+        number("--stop-timeout", "", "Timeout (in seconds) to stop a container"),
+        values("--tmpfs", "", "Mount a tmpfs directory"),
+        switch("--tty", "t", "Allocate a pseudo-TTY"),
+        value("--user", "u", "Username or UID (format: <name|uid>[:<group|gid>])", default=None),
+        values("--volume", "v", "Bind mount a volume"),
+        values("--volumes-from", "", "Mount volumes from the specified container(s)"),
+        value("--workdir", "w", "Working directory inside the container"),
+        *(absent(long, short, text, word=word, **({"why": why} if why else {}))
+          for long, short, text, word, why in _NOT_YET),
+    ]  # fmt: skip
+
+
+def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
+    """docker-py's keyword arguments of ``containers.create``. Raises InvalidSpec, PathNotFound."""
+    cwd = str(session.cwd)
+    mounts = [
+        *(parse_volume(text, cwd) for text in options["volume"]),
+        *(parse_mount(text, cwd) for text in options["mount"]),
+        *(parse_tmpfs(text) for text in options["tmpfs"]),
+    ]
+    targets = [mount.target for mount in mounts]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise InvalidSpec(f"Duplicate mount point: {target}", hint="Each path can be mounted over once.")
+    if options["workdir"] and not options["workdir"].startswith("/"):
+        raise InvalidSpec(f"the working directory '{options['workdir']}' is invalid, it needs to be an absolute path")
+    label_lines = [line for file in options["label_file"] for line in read_lines(session.cwd / file)]
+    entrypoint = options["entrypoint"]
+    return {
+        "name": options["name"] or None,
+        "hostname": options["hostname"] or None,
+        "environment": environment(options["env"], options["env_file"], session.environment, session.cwd),
+        "entrypoint": None if entrypoint is None else [entrypoint] if entrypoint else [],
+        "working_dir": options["workdir"] or None,
+        "user": options["user"],
+        "tty": options["tty"],
+        "stdin_open": options["interactive"],
+        "mounts": mounts,
+        "volumes_from": options["volumes_from"],
+        "network": options["network"] or options["net"] or None,
+        "labels": dict([*(label_pair(line) for line in label_lines), *options["label"]]),
+        "read_only": options["read_only"],
+        "privileged": options["privileged"],
+        "cap_add": options["cap_add"],
+        "cap_drop": options["cap_drop"],
+        "extra_hosts": options["add_host"],
+        "exposed_ports": [port if "/" in port else f"{port}/tcp" for port in options["expose"]],
+        "stop_signal": options["stop_signal"] or None,
+        "stop_timeout": options["stop_timeout"],
+    }
+
+
+def _policy(text: str) -> str:
+    if text not in PULL_POLICIES:
+        raise ValueError(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
+    return text
+
+
+def _host(text: str) -> str:
+    import ipaddress
+
+    name, mark, address = text.partition("=" if "=" in text.partition(":")[0] else ":")
+    try:
+        if not mark or not name:
+            raise ValueError
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        raise ValueError(f'bad format for add-host: "{text}"') from None
+    return f"{name}:{address.strip('[]')}"
+
+
+def _capability(text: str) -> str:
+    if not _CAPABILITIES.fullmatch(text):
+        raise ValueError(f'unknown capability: "{text}"')
+    return text

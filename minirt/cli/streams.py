@@ -1,0 +1,72 @@
+"""Between a container's streams and the session's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from minirt.cli.session import Session
+
+__all__ = ["Relay", "stdin_descriptor"]
+
+
+class Relay:
+    """Takes what a container writes, from any thread, and passes it on as it comes.
+
+    When the reader of ours is gone the session is asked to end; :meth:`check` then raises BrokenPipeError.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._broken: BrokenPipeError | None = None
+
+    def __call__(self, stream: str, data: bytes) -> None:
+        target = self._session.stderr if stream == "stderr" else self._session.stdout
+        try:
+            target.write(data)
+            target.flush()
+        except BrokenPipeError as error:
+            self._broken = error
+            self._session.cancel.cancel()
+
+    def check(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+    @contextlib.contextmanager
+    def guarding(self) -> Iterator[Callable[[str, bytes], None]]:
+        """A broken pipe counts as such, and not as the interrupt that it caused."""
+        try:
+            yield self
+        except BaseException as error:
+            if self._broken is not None:
+                raise self._broken from error
+            raise
+        self.check()
+
+
+@contextlib.contextmanager
+def stdin_descriptor(stream: BinaryIO, wanted: bool) -> Iterator[int | None]:
+    """A file descriptor for the container's standard input, or None where it shall have none.
+
+    A stream without one (a notebook's cell) is read to its end into a file in memory.
+    """
+    if not wanted:
+        yield None
+        return
+    try:
+        yield stream.fileno()
+        return
+    except (OSError, io.UnsupportedOperation, AttributeError):
+        pass
+    memory = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(memory), "wb") as file:
+            file.write(stream.read())
+        os.lseek(memory, 0, os.SEEK_SET)
+        yield memory
+    finally:
+        os.close(memory)
