@@ -342,11 +342,13 @@ ${dark.join("\n")}`;
     return SHELL.test(source) ? "text/x-sh" : null;
   }
 
-  const highlightPlugin = (INotebookTracker) => ({
+  const highlightPlugin = (INotebookTracker, IEditorLanguageRegistry) => ({
     id: `${NAME}:highlight`,
     autoStart: true,
-    requires: [INotebookTracker],
-    activate: (_app, tracker) => {
+    requires: [INotebookTracker, IEditorLanguageRegistry],
+    activate: (_app, tracker, languages) => {
+      // An editor takes the language that *arrives* last, not the one asked for last: have them all here first.
+      const loaded = Promise.all(["text/x-dockerfile", "text/x-sh", "text/x-ipython"].map((mime) => languages.getLanguage(mime)));
       const watch = (panel) => {
         const notebook = panel.content, known = new WeakSet();
         const update = (cell) => {
@@ -363,7 +365,7 @@ ${dark.join("\n")}`;
           }
           update(cell);
         });
-        panel.context.ready.then(() => {
+        Promise.all([panel.context.ready, loaded]).then(() => {
           all();
           notebook.model.cells.changed.connect(() => setTimeout(all, 0));
         });
@@ -377,7 +379,8 @@ ${dark.join("\n")}`;
     const { IRenderMimeRegistry } = await module("@jupyterlab/rendermime");
     const { Widget } = await module("@lumino/widgets");
     const { INotebookTracker } = await module("@jupyterlab/notebook");
-    return [graphPlugin(IRenderMimeRegistry, Widget), highlightPlugin(INotebookTracker)];
+    const { IEditorLanguageRegistry } = await module("@jupyterlab/codemirror");
+    return [graphPlugin(IRenderMimeRegistry, Widget), highlightPlugin(INotebookTracker, IEditorLanguageRegistry)];
   }
 
   (window._JUPYTERLAB ??= {})[NAME] = {
