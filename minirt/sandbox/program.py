@@ -71,9 +71,9 @@ def _set_groups(user: User) -> None:
     try:
         os.setgroups(user.groups)
     except PermissionError:
-        # With a single id, setgroups(2) is denied for good (user_namespaces(7)), and there is no group to add.
-        if user.groups:
-            raise
+        # With a single id, setgroups(2) is denied for good (user_namespaces(7)). Nothing is lost by it: further groups
+        # would open files that belong to them, and here every file belongs to the one id.
+        pass
 
 
 def run_program(process: Process, before: Callable[[], None]) -> None:
