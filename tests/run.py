@@ -1,34 +1,121 @@
-"""Run every test, the notebooks included, and say how many ran in each mode: what ``make test`` does.
+"""Run every test in each mode this machine allows, then the notebooks: what ``make test`` does.
 
-The notebooks come second and by themselves, because nbval's strict comparison starts one kernel a notebook.
+An ordinary user has one mode, rootless. Root has two: root, and rootless once more as a user without any privilege, for
+the rooms where it makes a difference. The last lines say how many ran in each.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NOBODY = 65534
+# The rooms whose behaviour depends on who runs them.
+BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "build", "engine")
+NOTEBOOKS = ["--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", "-p", "no:cacheprovider", "notebooks"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of pytest: as whom, with which Python, and over what."""
+
+    name: str
+    words: tuple[str, ...]
+    python: str = sys.executable
+    user: int | None = None
+
+
+def passes(words: list[str]) -> list[Pass]:
+    """What there is to run here; ``words`` from the command line narrow it to one plain run."""
+    mode = "root" if os.geteuid() == 0 else "rootless"
+    if words:
+        return [Pass(mode, tuple(words))]
+    plan = [Pass(mode, ("tests",)), Pass(f"notebooks, {mode}", tuple(NOTEBOOKS))]
+    python = _python_for_everybody() if mode == "root" else None
+    if python is not None:
+        rooms = tuple(f"tests/{room}" for room in BY_MODE if (ROOT / "tests" / room).is_dir())
+        plan.append(Pass("rootless", ("-p", "no:cacheprovider", *rooms), python, NOBODY))
+        plan.append(Pass("notebooks, rootless", tuple(NOTEBOOKS), python, NOBODY))
+    elif mode == "root":
+        print("rootless: no Python of this version that other users may run, so this mode is left out", flush=True)
+    return plan
+
+
+def _python_for_everybody() -> str | None:
+    """A Python of our version that a user without privilege can run, and that may read this checkout and .venv.
+
+    The one of .venv may lie in root's home, where nobody else may look.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for path in (os.path.realpath(sys.executable), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        try:
+            subprocess.run(
+                [path, "-c", ""], user=NOBODY, group=NOBODY, extra_groups=[], check=True, capture_output=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return path
+    return None
+
+
+def run(one: Pass) -> tuple[int, str]:
+    """The exit code and pytest's last line."""
+    print(f"\n=== {one.name} ===", flush=True)
+    with tempfile.TemporaryDirectory(prefix="minirt-tests-") as directory:
+        identity = {} if one.user is None else {"user": one.user, "group": one.user, "extra_groups": []}
+        if one.user is not None:
+            os.chown(directory, one.user, one.user)
+        command = [one.python, "-m", "pytest", "--basetemp", f"{directory}/pytest", *one.words]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(one, directory), stdout=subprocess.PIPE, text=True, **identity
+        )
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() if re.search(r"\d+ (passed|failed|error|skipped)", line) else last
+        return process.wait(), last
+
+
+def _environment(one: Pass, directory: str) -> dict[str, str]:
+    env = {**os.environ, "MINIRT_LIVE": "0", "MINIRT_HOME": f"{directory}/home"}
+    if one.user is None:
+        return env
+    purelib = next(path for path in sys.path if path.endswith("site-packages"))
+    env |= {
+        "HOME": directory,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "kernel"), purelib)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
+        "JUPYTER_PATH": _kernels(one, directory),
+    }
+    return {name: value for name, value in env.items() if not name.startswith(("XDG_", "SUDO_"))}
+
+
+def _kernels(one: Pass, directory: str) -> str:
+    """A kernelspec that starts the kernel with this user's Python."""
+    source, target = ROOT / "kernel/share/jupyter", Path(directory) / "jupyter"
+    shutil.copytree(source, target)
+    spec = target / "kernels/minirt/kernel.json"
+    text = re.sub(r'"argv":\s*\[\s*"[^"]+"', f'"argv": ["{one.python}"', spec.read_text())
+    spec.write_text(text)
+    return str(target)
 
 
 def main() -> int:
-    """The exit code: 0 when everything passed."""
-    code = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT).returncode
-    return code or notebooks()
-
-
-def notebooks() -> int:
-    """Every notebook from top to bottom in a fresh home, each output compared with the saved one."""
-    with tempfile.TemporaryDirectory(prefix="minirt-notebooks-") as home:
-        env = {**os.environ, "MINIRT_LIVE": "0", "MINIRT_HOME": home}
-        command = [
-            sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg",
-            "-p", "no:cacheprovider", "notebooks",
-        ]  # fmt: skip
-        return subprocess.run(command, cwd=ROOT, env=env).returncode
+    """The exit code: 0 when everything passed, in every mode."""
+    results = [(one.name, *run(one)) for one in passes(sys.argv[1:])]
+    print()
+    for name, code, last in results:
+        print(f"{name + ':':22} {last or f'exit code {code}'}")
+    return next((code for _, code, _ in results if code), 0)
 
 
 if __name__ == "__main__":
