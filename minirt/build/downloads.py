@@ -1,0 +1,88 @@
+"""ADD of an address: http and https, with ``--checksum``. The file's time is the server's Last-Modified."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from minirt.build.contenthash import FileHashes
+from minirt.build.context import Gathered, Query, Tree
+from minirt.dockerfile import Add
+from minirt.errors import CopyFailed, Location, Unsupported
+from minirt.model.cancel import Cancel
+
+__all__ = ["download", "is_address", "is_git"]
+
+_CHUNK = 1 << 18
+_PATIENCE = 60  # seconds without a byte
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is fetched rather than found."""
+    return source.startswith(("http://", "https://")) or is_git(source)
+
+
+def is_git(source: str) -> bool:
+    """``git@host:path``, ``git://…``, ``ssh://…`` or an http address that ends in .git (BuildKit, dfgitutil)."""
+    if source.startswith(("git@", "git://", "ssh://")):
+        return True
+    address = urllib.parse.urlsplit(source) if source.startswith(("http://", "https://")) else None
+    return address is not None and address.path.endswith(".git")
+
+
+def download(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gathered:
+    """Fetch the ``index``-th source into the new directory ``where``. Raises :class:`CopyFailed`."""
+    source, place = one.sources[index], one.locate_source(index)
+    if is_git(source):
+        raise Unsupported(
+            "ADD of a git repository is not supported",
+            where=place,
+            hint="Clone it beside the Dockerfile and COPY it, or RUN git clone in a stage that has git.",
+        )
+    name = os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(source).path)) or "__unnamed__"
+    where.mkdir()
+    path = where / name
+    digest, modified = _fetch(source, path, place, cancel)
+    if one.checksum and one.checksum != f"sha256:{digest}":
+        raise CopyFailed(
+            f"{source} has the digest sha256:{digest}, but --checksum says {one.checksum}",
+            where=one.origin.find(one.checksum),
+            cause="the file behind the address is another one now, or it was changed on the way",
+        )
+    path.chmod(0o600)
+    os.utime(path, (modified, modified))
+    return Tree(str(where), source, None, FileHashes(None)).gather(Query((_literal(name),)))
+
+
+def _literal(name: str) -> str:
+    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
+
+
+def _fetch(source: str, path: Path, place: Location, cancel: Cancel | None) -> tuple[str, float]:
+    hasher = hashlib.sha256()
+    request = urllib.request.Request(source, headers={"User-Agent": "minirt"})
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer, path.open("xb") as file:
+            while data := answer.read(_CHUNK):
+                if cancel is not None:
+                    cancel.check()
+                hasher.update(data)
+                file.write(data)
+            stamp = email.utils.parsedate_to_datetime(
+                answer.headers["Last-Modified"] or "Thu, 01 Jan 1970 00:00:00 GMT"
+            )
+            return hasher.hexdigest(), stamp.timestamp()
+    except urllib.error.HTTPError as error:
+        raise CopyFailed(f"{source} answered {error.code} {error.reason}", where=place) from error
+    except (OSError, ValueError) as error:
+        raise CopyFailed(
+            f"cannot fetch {source}: {getattr(error, 'reason', error)}",
+            where=place,
+            cause="there is no network here, or no such host",
+            hint="Download the file yourself and COPY it.",
+        ) from error

@@ -1,0 +1,156 @@
+"""The build's entries into the sandbox's worker: functions of ``(arguments, root_dir, fds)`` with JSON in and out.
+
+``root_dir`` is the stage's root filesystem, mounted for this process alone, in which we are id 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from minirt.build.copy_worker import Target, copy_found, items_from_json, make_directories, set_owner
+from minirt.build.modes import ModeChange
+from minirt.build.selection import Found, Item
+from minirt.errors import StorageFull
+from minirt.snapshots.union import Union
+from minirt.snapshots.users import lookup_user
+from minirt.store.files import storage_errors
+
+__all__ = ["dress", "examine", "transfer", "workdir"]
+
+SPARE = 64 << 20  # bytes that a copy leaves free on the disk
+
+
+def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dict[str, int]:
+    """Carry out one COPY or ADD. The files are listed in ``fds[0]``, or found in the tree of ``from``."""
+    os.umask(0)
+    root = _root(root_dir)
+    target = _target(arguments, root)
+    with storage_errors(f"copying to {arguments['destination']}"):
+        for top, found, items in _sources(arguments, root, fds):
+            _check_room(root, items)
+            _transfer_one(arguments, target, top, found, items)
+    return {"files": target.files, "bytes": target.bytes}
+
+
+def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Found, items: Sequence[Item]) -> None:
+    source = os.path.join(top, found.place) if found.place else top
+    if arguments["unpack"] and stat.S_ISREG(items[0].mode):
+        from minirt.build.unpack import is_archive, unpack
+
+        if is_archive(source):
+            place = make_directories(target, arguments["destination"])
+            unpack(source, place, owner=target.owner if arguments["chown"] else None)
+            return
+    copy_found(target, source, found.name, items, arguments["destination"])
+
+
+def examine(arguments: dict[str, Any], root_dir: str | None, _fds: list[int]) -> dict[str, Any]:
+    """What a ``COPY --from`` would take: the digest of its content, and the marks file by file."""
+    from minirt.build.context import Query, Tree
+
+    words, exclude = tuple(arguments["words"]), tuple(arguments["exclude"])
+    query = Query(words, exclude, arguments["parents"], owners=True)
+    gathered = Tree(_root(root_dir), arguments["name"]).gather(query)
+    return {"content": gathered.content, "marks": gathered.marks}
+
+
+def workdir(arguments: dict[str, Any], root_dir: str | None, _fds: list[int]) -> None:
+    """WORKDIR: make the directory unless it is there; a new one belongs to the image's user."""
+    os.umask(0)
+    root = _root(root_dir)
+    target = Target(root, epoch=arguments["epoch"], parents_owner=_owner(arguments["user"], root) or (0, 0))
+    with storage_errors(f"making {arguments['path']}"):
+        make_directories(target, arguments["path"])
+
+
+def _root(root_dir: str | None) -> str:
+    if root_dir is None:
+        raise ValueError("this needs a root filesystem")
+    return root_dir
+
+
+def _target(arguments: dict[str, Any], root: str) -> Target:
+    chown = _owner(arguments["chown"], root)
+    kept = None if arguments["from"] is not None else (0, 0)
+    return Target(
+        root,
+        owner=chown or kept,
+        mode=ModeChange(arguments["chmod"]) if arguments["chmod"] else None,
+        epoch=arguments["epoch"],
+        parents_owner=chown or (0, 0),
+    )
+
+
+def _owner(text: str, root: str) -> tuple[int, int] | None:
+    """``--chown``: by the image's own /etc/passwd; a number alone is user and group (BuildKit, user_linux.go)."""
+    if not text:
+        return None
+    name, _, group = text.partition(":")
+    union = Union.of([Path(root)])
+    if name.isdigit():
+        uid = gid = int(name)
+    else:
+        user = lookup_user(name, union).user
+        uid, gid = user.uid, user.gid
+    if group:
+        gid = int(group) if group.isdigit() else lookup_user(f"{uid}:{group}", union).user.gid
+    return uid, gid
+
+
+def _sources(arguments: dict[str, Any], root: str, fds: list[int]) -> Iterator[tuple[str, Found, Sequence[Item]]]:
+    if arguments["from"] is None:
+        with os.fdopen(fds[0], "rb") as listing:
+            listing.seek(0)
+            for row in json.load(listing):
+                yield row["top"], Found(row["place"], row["name"]), items_from_json(row["items"])
+        return
+    from minirt.build.context import Query, Tree
+
+    origin = arguments["from"]
+    query = Query(tuple(origin["words"]), tuple(origin["exclude"]), origin["parents"], owners=True)
+    top = _mount_source(root, origin["lowers"])
+    for source in Tree(top, origin["name"]).gather_unhashed(query):
+        yield source.top, source.found, source.items
+
+
+def _mount_source(root: str, lowers: Sequence[str]) -> str:
+    """The other stage's files, read-only, beside ``root`` in this process's own staging directory."""
+    from minirt.linux.mounts import mount_overlay
+    from minirt.model.spec import OverlayRoot
+
+    top = f"{os.path.dirname(root)}/source"
+    os.mkdir(top)
+    mount_overlay(OverlayRoot(tuple(lowers)), top, user=_in_user_namespace())
+    return top
+
+
+def _in_user_namespace() -> bool:
+    with open("/proc/self/uid_map") as lines:
+        inside, outside, count = lines.readline().split()
+    return not (inside == outside == "0" and int(count) >= 2**32 - 1)
+
+
+def _check_room(root: str, items: Sequence[Item]) -> None:
+    """Say beforehand that a copy cannot fit: a sparse file may claim far more than it holds."""
+    wanted = sum(item.size for item in items)
+    disk = os.statvfs(root)
+    free = disk.f_bavail * disk.f_frsize
+    if wanted < SPARE or wanted + SPARE < free:
+        return
+    largest = max(items, key=lambda item: item.size)
+    raise StorageFull(
+        f"cannot copy {wanted / 1e9:.1f} GB: only {free / 1e9:.1f} GB are free",
+        cause=f"{largest.path or 'the file'} alone counts {largest.size / 1e9:.1f} GB (holes in a file count too)",
+        hint="Leave it out with .dockerignore, free some space, or set MINIRT_HOME to a larger disk.",
+    )
+
+
+def dress(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
+    """Give ``where``, a directory or file of ours, the owner and mode that a mount asks for."""
+    set_owner(arguments["where"], (arguments["uid"], arguments["gid"]), arguments["mode"])
+    os.chmod(arguments["where"], arguments["mode"])

@@ -1,0 +1,63 @@
+"""What is asked of a build, and what its bases come as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from minirt.model.cancel import Cancel
+from minirt.model.config import ImageConfig
+from minirt.model.events import EventSink
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+from minirt.snapshots.contract import LayerSource
+
+__all__ = ["BuildRequest", "ResolvedImage", "Resolver"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One ``docker build``.
+
+    ``dockerfile`` is the text and ``source`` its name in errors. ``context`` is a directory, None for no context at
+    all (as ``docker build -``). ``ignore`` is the text of a .dockerignore to use instead of the context's own.
+    ``build_args`` with the value None take nothing (docker takes it from the environment, which only the command
+    line reads). ``no_cache_stages`` are docker's ``--no-cache-filter``. ``contexts`` are ``--build-context`` names
+    with directories or references (``docker-image://…``). ``secrets`` are contents by id. ``epoch``, in seconds since
+    1970, is SOURCE_DATE_EPOCH: all times of the image become that one, or stay if older.
+    """
+
+    dockerfile: str | bytes
+    source: str = "Dockerfile"
+    context: Path | None = None
+    ignore: str | None = None
+    tags: tuple[Reference, ...] = ()
+    target: str = ""
+    build_args: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    no_cache_stages: tuple[str, ...] = ()
+    pull: bool = False
+    platform: Platform | None = None
+    epoch: int | None = None
+    network: str = "default"
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """A base image that is here: its config and its layers, base first."""
+
+    config: ImageConfig
+    layers: tuple[LayerSource, ...]
+
+
+Resolver: TypeAlias = Callable[[Reference, Platform, bool, EventSink, Cancel | None], ResolvedImage]
+"""Finds (or pulls) an image: reference, platform, whether to look for a newer one, events, cancel.
+
+Raises ImageNotFound, RegistryError and their kin.
+"""

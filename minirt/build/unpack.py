@@ -1,0 +1,161 @@
+"""ADD of a local archive: unpack tar, plain or compressed (gzip, bzip2, xz, zstd), into a directory of the image.
+
+Owners, modes and times are the archive's; what is in the way is replaced, except that a directory stays a directory.
+An archive is told by its content, not its name (BuildKit, ``solver/llbsolver/file/unpack.go``). Entries cannot leave
+the directory: links on the way are followed as if it were the whole machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO
+
+from minirt.build.copy_worker import set_owner
+from minirt.build.selection import resolve
+from minirt.errors import CopyFailed
+
+__all__ = ["is_archive", "unpack"]
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ATTRIBUTE = "SCHILY.xattr."
+
+
+def is_archive(path: str) -> bool:
+    """Whether ``path`` begins as a tar archive does, once decompressed."""
+    try:
+        with _opened(path) as archive:
+            return archive.next() is not None
+    except (tarfile.TarError, OSError, EOFError, ValueError):
+        return False
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tarfile.TarFile]:
+    with open(path, "rb") as file:
+        compressed = file.read(4) == _ZSTD
+        file.seek(0)
+        stream: IO[bytes] = file
+        if compressed:
+            import zstandard
+
+            stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
+                yield archive
+            return
+        with tarfile.open(fileobj=stream, mode="r:*", errorlevel=2) as archive:
+            yield archive
+
+
+def unpack(path: str, into: str, *, owner: tuple[int, int] | None = None) -> None:
+    """Unpack ``path`` into the directory ``into``; ``owner`` replaces the archive's. Raises :class:`CopyFailed`."""
+    directories: list[tuple[str, tarfile.TarInfo]] = []
+    try:
+        with _opened(path) as archive:
+            for member in archive:
+                _place(archive, member, into, owner, directories)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise CopyFailed(
+            f"the archive {os.path.basename(path)} cannot be read to its end: {error}",
+            cause="it is damaged or was cut short",
+            hint="Make it again, or use COPY to add it as it is.",
+        ) from error
+    # Last, and the deepest first: filling a directory changes its time, and a mode may forbid filling it.
+    for full, member in reversed(directories):
+        os.chmod(full, member.mode & 0o7777)
+        os.utime(full, ns=_times(member))
+
+
+def _place(
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    into: str,
+    owner: tuple[int, int] | None,
+    directories: list[tuple[str, tarfile.TarInfo]],
+) -> None:
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise CopyFailed(f"the archive's entry {member.name!r} would leave the directory it is unpacked into")
+    full = into
+    if parts:
+        parent = os.path.join(into, resolve(into, "/".join(parts[:-1])))
+        os.makedirs(parent, 0o755, exist_ok=True)
+        full = os.path.join(parent, parts[-1])
+    if member.isdir():
+        if os.path.islink(full) or not os.path.isdir(full):
+            _clear(full)
+            os.mkdir(full, 0o700)
+        set_owner(full, owner or (member.uid, member.gid), member.mode & 0o7777)
+        directories.append((full, member))
+    elif parts:
+        _clear(full)
+        _make(archive, member, into, full)
+        if not member.islnk():
+            _dress(full, member, owner or (member.uid, member.gid))
+
+
+def _make(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, full: str) -> None:
+    if member.isreg():
+        content = archive.extractfile(member)
+        with open(full, "xb") as file:
+            if content is not None:
+                shutil.copyfileobj(content, file, 1 << 20)
+    elif member.issym():
+        os.symlink(member.linkname, full)
+    elif member.islnk():
+        name = "/".join(part for part in member.linkname.split("/") if part not in ("", ".", ".."))
+        os.link(
+            os.path.join(into, resolve(into, os.path.dirname(name)), os.path.basename(name)),
+            full,
+            follow_symlinks=False,
+        )
+    elif member.isfifo():
+        os.mkfifo(full)
+    elif member.ischr() or member.isblk():
+        kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+        os.mknod(full, kind | 0o600, os.makedev(member.devmajor, member.devminor))
+
+
+def _dress(full: str, member: tarfile.TarInfo, owner: tuple[int, int]) -> None:
+    if not os.path.lexists(full):
+        return
+    if member.issym():
+        if owner != (0, 0):
+            os.lchown(full, *owner)
+    else:
+        mode = member.mode & 0o7777
+        set_owner(full, owner, mode)
+        os.chmod(full, mode)
+        for key, value in _attributes(member):
+            try:
+                os.setxattr(full, key, value)
+            except OSError:
+                continue
+    os.utime(full, ns=_times(member), follow_symlinks=False)
+
+
+def _attributes(member: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:
+    headers: Mapping[str, str] = member.pax_headers
+    for key, value in headers.items():
+        name = key.removeprefix(_ATTRIBUTE)
+        if name != key and not name.startswith(("trusted.", "user.overlay.")):
+            yield name, value.encode("utf-8", "surrogateescape")
+
+
+def _times(member: tarfile.TarInfo) -> tuple[int, int]:
+    moment = int(member.mtime * 10**9) if isinstance(member.mtime, float) else member.mtime * 10**9
+    return moment, moment
+
+
+def _clear(full: str) -> None:
+    if os.path.islink(full) or not os.path.isdir(full):
+        try:
+            os.unlink(full)
+        except FileNotFoundError:
+            pass
+    else:
+        shutil.rmtree(full)
