@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from minirt.engine.containers import ContainerCollection
 from minirt.engine.images import ImageCollection
+from minirt.engine.lazy import made_once
 from minirt.engine.volumes import VolumeCollection
 from minirt.images.catalog import ImageStore
 from minirt.images.removal import ImageUse
@@ -77,30 +77,26 @@ class Engine:
 
     # The rooms
 
-    @cached_property
+    @made_once
     def store(self) -> Store:
         """Blobs, names and locks."""
-        with self._making:
-            return Store(self.home.absolute())
+        return Store(self.home.absolute())
 
-    @cached_property
+    @made_once
     def machine(self) -> Machine:
         """What this machine allows, tried once."""
         from minirt.linux.probe import probe
 
-        with self._making:
-            return probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
+        return probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
 
-    @cached_property
+    @made_once
     def sandbox(self) -> Sandbox:
         """Starts containers, and does filesystem work with their ids."""
         from minirt.sandbox import Sandbox
 
-        machine = self.machine
-        with self._making:
-            return self.__dict__.get("sandbox") or Sandbox(machine, self.store.home, preload=_PRELOAD)
+        return Sandbox(self.machine, self.store.home, preload=_PRELOAD)
 
-    @cached_property
+    @made_once
     def snapshots(self) -> OverlaySnapshots:
         """Root filesystems made of layers."""
         from minirt.snapshots import OverlaySnapshots
@@ -108,7 +104,7 @@ class Engine:
         one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
         return OverlaySnapshots(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
 
-    @cached_property
+    @made_once
     def image_store(self) -> ImageStore:
         """Images in the store, and the way to registries."""
         from minirt.registry.client import RegistryClient
@@ -116,27 +112,26 @@ class Engine:
         registry = RegistryClient(mirrors=self.mirrors, insecure=self._insecure)
         return ImageStore(self.store, registry, in_use=self._image_uses, keep=self._needed_blobs)
 
-    @cached_property
+    @made_once
     def volume_store(self) -> Volumes:
         """Named and anonymous volumes."""
         from minirt.volumes import Volumes
 
         return Volumes(self.store)
 
-    @cached_property
+    @made_once
     def lifecycle(self) -> Lifecycle:
         """Containers, from created to removed."""
         from minirt.containers.lifecycle import Lifecycle, Rooms
 
         return Lifecycle(Rooms(self.store, self.snapshots, self.sandbox, self.volume_store, self.machine, now))
 
-    @cached_property
+    @made_once
     def builder(self) -> Builder:
         """Dockerfiles to images."""
         from minirt.engine.building import make_builder
 
-        with self._making:
-            return self.__dict__.get("builder") or make_builder(self)
+        return make_builder(self)
 
     # What the collections share
 
