@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
 
@@ -125,24 +125,35 @@ class _Pull:
         return result[0]
 
     def _together(self, calls: list[Callable[[], None]]) -> None:
-        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="minirt-pull")
+        """Run ``calls``, some at once. In daemon threads: a pool's would hold up the end of an interrupted process."""
+        todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        for call in calls:
+            todo.put(call)
+        threads = [
+            threading.Thread(target=_worker, args=(todo, done), name="minirt-pull", daemon=True)
+            for _ in range(min(_AT_ONCE, len(calls)))
+        ]
+        for thread in threads:
+            thread.start()
         try:
-            pending: set[Future[None]] = {pool.submit(call) for call in calls}
-            while pending:
-                done, pending = wait(pending, timeout=self._interval(), return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                if self.cancel is not None:
-                    self.cancel.check()
+            for _ in calls:
+                failure = self._next(done)
+                if failure is not None:
+                    raise failure
         except BaseException:
             self._stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            wait(pending, timeout=2.0)  # so that their temporary files are gone when the error is seen
+            for thread in threads:
+                thread.join(0.3)  # most often long enough for their temporary files to be gone
             raise
-        pool.shutdown()
 
-    def _interval(self) -> float | None:
-        return None if self.cancel is None else 0.1
+    def _next(self, done: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
+        while True:
+            try:
+                return done.get(timeout=None if self.cancel is None else 0.05)
+            except queue.Empty:
+                if self.cancel is not None:
+                    self.cancel.check()
 
     def _stop(self) -> None:
         with self._lock:
@@ -182,3 +193,18 @@ class _Pull:
         finally:
             with self._lock:
                 self._downloads.discard(download)
+
+
+def _worker(todo: queue.SimpleQueue[Callable[[], None]], done: queue.SimpleQueue[BaseException | None]) -> None:
+    """Take calls until none is left, or until one fails."""
+    failure: BaseException | None = None
+    while failure is None:
+        try:
+            call = todo.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            call()
+        except BaseException as error:
+            failure = error
+        done.put(failure)

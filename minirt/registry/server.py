@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,8 +43,7 @@ class RegistryServer:
     ) -> None:
         self.shelf = Shelf(root)
         kind = type("Handler", (handler or RegistryHandler,), {"shelf": self.shelf})
-        self._server = ThreadingHTTPServer((host, port), kind)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), kind)
         self._thread: threading.Thread | None = None
 
     @property
@@ -71,6 +71,15 @@ class RegistryServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is not worth a traceback on somebody's screen; anything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class RegistryHandler(BaseHTTPRequestHandler):

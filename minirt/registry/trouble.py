@@ -78,10 +78,11 @@ def answered(status: int, body: bytes, endpoint: Endpoint, ref: Reference) -> Mi
 def joined(failures: list[tuple[Endpoint, MinirtError]]) -> MinirtError:
     """One error for all the places that were tried: the registry's own word, with the mirrors' in its cause.
 
-    An answer says more than none, so one that answered is preferred to one that could not be reached.
+    An answer says more than none, so one that answered is preferred to one that could not be reached; where a registry
+    may speak http or https, the likelier comes first.
     """
     direct = [error for endpoint, error in failures if not endpoint.mirror] or [failures[-1][1]]
-    main = next((error for error in direct if not isinstance(error, RegistryUnreachable)), direct[-1])
+    main = next((error for error in direct if not isinstance(error, RegistryUnreachable)), direct[0])
     tried = [f"mirror {e.base}: {err.what}" for e, err in failures if e.mirror and err is not main]
     if tried:
         main.cause = "; ".join([main.cause, *tried] if main.cause else tried)
