@@ -35,9 +35,7 @@ def probe(
     if not subordinate_ids and not machine.root and not machine.single_id:
         uid_map, gid_map = own_id_map()
         machine = replace(machine, uid_map=uid_map, gid_map=gid_map)
-    return replace(
-        machine, snapshotter=snapshotter or machine.snapshotter, isolation=isolation or machine.isolation
-    )
+    return replace(machine, snapshotter=snapshotter or machine.snapshotter, isolation=isolation or machine.isolation)
 
 
 def _situation() -> dict[str, Any]:

@@ -12,13 +12,14 @@ __all__ = ["boot_id", "die_with_parent", "is_alive", "name_process", "open_proce
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
-def start_time(pid: int) -> int | None:
+def start_time(pid: int, proc: int | None = None) -> int | None:
     """When ``pid`` started, in clock ticks since boot (field 22 of proc_pid_stat(5)); None if it is gone.
 
-    A zombie counts as gone.
+    A zombie counts as gone. ``proc`` is a descriptor of ``/proc``, for those who no longer see the right one.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as text:
+        path = f"/proc/{pid}/stat" if proc is None else f"{pid}/stat"
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb") as text:
             # The name, field 2, may hold spaces and parentheses: count from its last parenthesis.
             fields = text.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

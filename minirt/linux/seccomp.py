@@ -1,2 +1,4 @@
 """A seccomp filter."""
+
+
 def load(capabilities: int) -> None: ...

@@ -19,13 +19,15 @@ from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
 from minirt.sandbox.running import Running, receive_or_cancel
-from minirt.sandbox.wire import Channel, error_from_json, root_to_json
+from minirt.sandbox.wire import Channel, error_from_json, process_to_json, root_to_json
 
 __all__ = ["Sandbox"]
 
 # What workers usually need; a name that does not exist yet would stop the spawner.
 PRELOAD: tuple[str, ...] = ()
-_PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1])['path']; from minirt.sandbox.spawner import main; main()"
+_PROGRAM = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1])['path']; from minirt.sandbox.spawner import main; main()"
+)
 
 
 class Sandbox:
@@ -96,6 +98,7 @@ class Sandbox:
         """
         request = {
             "do": "exec",
+            "id": id or str(pid),
             "pid": pid,
             "start_time": start_time,
             "process": process_to_json(process),
@@ -191,13 +194,6 @@ class Sandbox:
                 spawner = _SpawnerProcess(self.machine, self._preload)
                 self._spawner = spawner
             return spawner
-
-
-def process_to_json(process: Process) -> dict[str, Any]:
-    """The form in which ``exec`` sends a process."""
-    from dataclasses import asdict
-
-    return asdict(process)
 
 
 class _SpawnerProcess:

@@ -2,10 +2,81 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from typing import Any, NoReturn
 
-from minirt.sandbox.wire import Channel
+from minirt.errors import ContainerNotRunning
+from minirt.linux import caps
+from minirt.linux import namespaces as ns
+from minirt.linux.processes import name_process, open_process
+from minirt.linux.syscalls import clone, prctl, setns
+from minirt.sandbox.copier import Copier
+from minirt.sandbox.init import Stdio, begin, fail, finish
+from minirt.sandbox.monitor import read_status, supervise
+from minirt.sandbox.rootfs import doing
+from minirt.sandbox.wire import Channel, error_to_json, process_from_json
+
+__all__ = ["run_joiner"]
+
+_KINDS = {
+    "user": ns.CLONE_NEWUSER,
+    "mnt": ns.CLONE_NEWNS,
+    "pid": ns.CLONE_NEWPID,
+    "ipc": ns.CLONE_NEWIPC,
+    "uts": ns.CLONE_NEWUTS,
+    "net": ns.CLONE_NEWNET,
+    "cgroup": ns.CLONE_NEWCGROUP,
+}
+_PR_SET_DUMPABLE = 4
 
 
 def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoReturn:
-    raise NotImplementedError
+    """Serve one ``exec`` request to its end."""
+    name_process(f"mrt+{request['id'][:11]}")
+    given = Stdio(*(None if index is None else fds[index] for index in request["stdio"]))
+    try:
+        process = process_from_json(request["process"])
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        last = caps.last_capability()
+        _join(request["pid"], request["start_time"], request["id"])
+        inner = Stdio(None, None, None) if process.terminal else given
+        ours, theirs = Channel.pair()
+        pid = clone(signal.SIGCHLD)
+        if pid == 0:
+            try:
+                begin()
+                finish(process, inner, theirs, last, privileged=request["privileged"])
+            except BaseException as error:
+                fail(theirs, error)
+        theirs.close()
+        started = read_status(ours, pid, proc)
+    except BaseException as error:
+        channel.send({"error": error_to_json(error)})
+        os._exit(1)
+    for fd in {inner.stdin, inner.stdout, inner.stderr} - {None}:
+        os.close(fd)  # type: ignore[arg-type]  # None was taken out
+    supervise(channel, started, Copier([], None), given, tied=request["tied"])
+
+
+def _join(pid: int, started: int, name: str) -> None:
+    """Enter all namespaces of ``pid`` that are not ours already; the next child is in its pid namespace, too."""
+    pidfd = open_process(pid, started)
+    if pidfd is None:
+        raise ContainerNotRunning(f"container {name[:12]} is not running")
+    with doing("join the container"):
+        flags = 0
+        for kind, flag in _KINDS.items():
+            # Entering a namespace one is in already can be forbidden, as with the machine's network.
+            if not ns.same_namespace(pid, kind):
+                flags |= flag
+        # No imports from the container's files.
+        sys.meta_path.clear()
+        setns(pidfd, flags)
+        if flags & ns.CLONE_NEWUSER:
+            prctl(_PR_SET_DUMPABLE, 1)
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+            prctl(_PR_SET_DUMPABLE, 1)
+    os.close(pidfd)

@@ -104,9 +104,12 @@ def _start(spec: SandboxSpec, stdio: Stdio, mount_point: str, *, user: bool) -> 
     return read_status(ours, pid)
 
 
-def read_status(status: Channel, pid: int) -> Started:
-    """Wait until the child runs its program; raises what the child says went wrong."""
-    started = Started(pid, start_time(pid) or 0, os.pidfd_open(pid))
+def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
+    """Wait until the child runs its program; raises what the child says went wrong.
+
+    ``proc`` is a descriptor of the machine's ``/proc``, where this process sees another.
+    """
+    started = Started(pid, start_time(pid, proc) or 0, os.pidfd_open(pid))
     while (message := status.receive()) is not None:
         body, fds = message
         if "terminal" in body:

@@ -17,9 +17,17 @@ from typing import Any
 
 import minirt.errors as errors
 from minirt.errors import Location, MinirtError, SandboxError
-from minirt.model.spec import OverlayRoot, RootFilesystem, TreeRoot
+from minirt.model.spec import OverlayRoot, Process, Rlimit, RootFilesystem, TreeRoot, User
 
-__all__ = ["Channel", "error_from_json", "error_to_json", "root_from_json", "root_to_json"]
+__all__ = [
+    "Channel",
+    "error_from_json",
+    "error_to_json",
+    "process_from_json",
+    "process_to_json",
+    "root_from_json",
+    "root_to_json",
+]
 
 _HEAD = struct.Struct("!I")
 _MAX_FDS = 64
@@ -123,3 +131,22 @@ def root_from_json(data: dict[str, Any]) -> RootFilesystem:
     if data["kind"] == TreeRoot.kind:
         return TreeRoot(**fields)
     return OverlayRoot(**{**fields, "lowers": tuple(fields["lowers"])})
+
+
+def process_to_json(process: Process) -> dict[str, Any]:
+    """A process alone, as ``exec`` sends it."""
+    return asdict(process)
+
+
+def process_from_json(data: dict[str, Any]) -> Process:
+    """The other side of :func:`process_to_json`."""
+    user = data["user"]
+    return Process(
+        **{
+            **data,
+            "argv": tuple(data["argv"]),
+            "user": User(user["uid"], user["gid"], tuple(user["groups"])),
+            "capabilities": tuple(data["capabilities"]),
+            "rlimits": tuple(Rlimit(**limit) for limit in data["rlimits"]),
+        }
+    )

@@ -58,7 +58,9 @@ def test_long_lines_are_cut_between_characters(bench: Any) -> None:
 
 def test_an_attached_client_sees_what_the_log_keeps(bench: Any) -> None:
     """Output goes to both, in full, even if there is more than a pipe holds."""
-    spec, state_dir = bench.detached("i=0; while [ $i -lt 3000 ]; do echo line number $i of many lines; i=$((i+1)); done")
+    spec, state_dir = bench.detached(
+        "i=0; while [ $i -lt 3000 ]; do echo line number $i of many lines; i=$((i+1)); done"
+    )
     result = bench.run(spec)
     assert result.out.count("\n") == 3000
     assert "".join(record["log"] for record in _records(state_dir)) == result.out
@@ -66,7 +68,9 @@ def test_an_attached_client_sees_what_the_log_keeps(bench: Any) -> None:
 
 def test_a_client_that_goes_away_does_not_stop_the_container(bench: Any) -> None:
     """Its pipe and its socket closed, the container writes on into its log."""
-    spec, state_dir = bench.detached("echo first; read x; i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; echo last")
+    spec, state_dir = bench.detached(
+        "echo first; read x; i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; echo last"
+    )
     read_end, write_end = os.pipe()
     keys, typing = os.pipe()
     running = bench.start(spec, stdin=keys, stdout=write_end)
