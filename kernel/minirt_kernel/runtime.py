@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from minirt_kernel.presenter import Presenter
 
 __all__ = ["LazyEngine", "Runtime"]
+
+_PATIENCE = 3.0
+"""Seconds that running commands get to put everything away when the kernel ends; Jupyter waits 5."""
 
 
 class Runtime:
@@ -73,7 +77,11 @@ class Runtime:
             logging.getLogger(__name__).debug("warming up failed", exc_info=error)
 
     def close(self) -> None:
-        """End the engine; a later cell would start a new one."""
+        """End what runs, then the engine; a later cell would start a new one."""
+        if "minirt_kernel.work" in sys.modules:
+            from minirt_kernel.work import end_all
+
+            end_all(_PATIENCE)
         with self._lock:
             engine, self._engine, self._settings = self._engine, None, None
         if engine is not None:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
+
+from traitlets.log import get_logger
 
 from minirt.errors import Cancelled, MinirtError
 from minirt.model.cancel import Cancel
 from minirt_kernel.feed import Feed
 from minirt_kernel.presenter import Presenter
 
-__all__ = ["GRACE", "Job", "block", "perform"]
+__all__ = ["GRACE", "Job", "block", "end_all", "perform"]
 
 T = TypeVar("T")
 Job = Callable[[Feed, Cancel], T]
+
+_WORKER = "minirt-work"
+_running: dict[Cancel, Feed] = {}
 
 GRACE = 20.0
 """Seconds that a cancelled call may take to put everything away before the cell is given back regardless."""
@@ -34,6 +39,7 @@ async def perform(job: Job[T], presenter_of: Callable[[Feed], Presenter]) -> T:
     feed, cancel = Feed(), Cancel()
     presenter = presenter_of(feed)
     ended = _start(job, feed, cancel)
+    _running[cancel] = feed
     try:
         try:
             await presenter.follow(ended)
@@ -44,7 +50,18 @@ async def perform(job: Job[T], presenter_of: Callable[[Feed], Presenter]) -> T:
     finally:
         feed.close()
         if ended.done():
+            del _running[cancel]
             cancel.close()  # not before: the thread may still be waiting for it
+
+
+def end_all(patience: float) -> None:
+    """The kernel goes away: ask every job to end, and give them ``patience`` seconds for it."""
+    for cancel, feed in list(_running.items()):
+        cancel.cancel()
+        feed.close()  # the page takes nothing any more
+    deadline = time.monotonic() + patience
+    for thread in [thread for thread in threading.enumerate() if thread.name == _WORKER]:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 async def _wind_up(presenter: Presenter, ended: asyncio.Future[Any], cancel: Cancel) -> None:
@@ -90,7 +107,7 @@ def _start(job: Job[T], feed: Feed, cancel: Cancel) -> asyncio.Future[T]:
             pass  # the loop is closed: the kernel is going away, no one waits
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="minirt-work", daemon=True).start()
+    threading.Thread(target=context.run, args=(run,), name=_WORKER, daemon=True).start()
     return ended
 
 
@@ -98,7 +115,7 @@ def _presentable(error: BaseException) -> BaseException:
     """A mistake of ours is told shortly too; its traceback goes to the server's log."""
     if isinstance(error, MinirtError | KeyboardInterrupt):
         return error
-    logging.getLogger("minirt").error("internal error", exc_info=error)
+    get_logger().error("minirt: internal error", exc_info=error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     told = MinirtError(

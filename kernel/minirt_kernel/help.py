@@ -1,0 +1,71 @@
+"""Shift-Tab: what the instruction, command or flag under the cursor means, as Markdown with a plain twin."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from minirt_kernel import facade
+from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
+from minirt_kernel.completion import command_line
+from minirt_kernel.dockerfile_text import locate
+from minirt_kernel.graphs import KINDS
+
+if TYPE_CHECKING:
+    from minirt_kernel.runtime import Runtime
+
+__all__ = ["explain", "inspect_reply"]
+
+_DOCKERFILE = (
+    "`%%dockerfile`: the cell is a Dockerfile; the context is the notebook's folder. Options are those of:\n\n"
+)
+_RUN = "`%%run`: the cell is a script for the image's shell, in a new container. Options are those of:\n\n"
+
+
+def inspect_reply(runtime: Runtime, code: str, cursor: int) -> dict[str, Any]:
+    """The content of an ``inspect_reply`` (Jupyter messaging, "Introspection")."""
+    text = explain(runtime, code, cursor)
+    data = {"text/plain": _plain(text), "text/markdown": text} if text else {}
+    return {"status": "ok", "found": bool(text), "data": data, "metadata": {}}
+
+
+def explain(runtime: Runtime, code: str, cursor: int) -> str:
+    """Markdown; empty when there is nothing to say."""
+    from minirt.cli import help_for
+
+    cell = classify(code, runtime.shell.user_ns.__contains__)
+    tail = re.match(r"\S*", code[cursor:])
+    end = cursor + (tail.end() if tail else 0)
+    line = code[code.rfind("\n", 0, end) + 1 : end].lstrip()
+    match cell:
+        case DockerfileCell() | RunCell() if line.startswith("%%"):
+            command, about = ("build", _DOCKERFILE) if isinstance(cell, DockerfileCell) else ("run", _RUN)
+            words = line.split()[1:]
+            return help_for([command, *words]) if words else about + help_for([command])
+        case DockerfileCell():
+            offset = len(code) - len(cell.text)
+            return _instruction(cell.text, max(0, end - offset))
+        case DockerCell():
+            return help_for(command_line(code, end).split())
+        case GraphCell():
+            return "`%graph` draws:\n\n" + "\n".join(f"- `{kind}`: {text}" for kind, text in KINDS.items())
+    return ""
+
+
+def _instruction(text: str, end: int) -> str:
+    spot = locate(text, end)
+    word = spot.typed
+    if word.startswith("--"):
+        known = facade.instruction(spot.keyword)
+        name = word.partition("=")[0]
+        for flag in known.flags if known is not None else ():
+            if flag.name == name:
+                return f"**`{flag.name}`** (`{known.keyword}`)\n\n{flag.summary}\n"
+    known = facade.instruction(word) or facade.instruction(spot.keyword)
+    return facade.instruction_markdown(known) if known is not None else ""
+
+
+def _plain(markdown: str) -> str:
+    """The same without Markdown's marks, for places that show text only."""
+    text = re.sub(r"```\w*\n?", "", markdown)
+    return re.sub(r"\*\*|`|(?<=\n)\|[-|]+\|\n", "", text)
