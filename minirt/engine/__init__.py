@@ -1,5 +1,34 @@
 """The facade over all rooms, in docker-py's shape, and the only place where they are put together."""
 
-from minirt.engine.facade import Engine
+from __future__ import annotations
 
-__all__ = ["Engine"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minirt.dockerfile.help import InstructionHelp
+    from minirt.engine.facade import Engine
+
+__all__ = ["Engine", "dockerfile_help", "dockerfile_keywords"]
+
+
+def dockerfile_help(keyword: str) -> InstructionHelp | None:
+    """What a Dockerfile instruction does: syntax, summary, example, flags; None when there is no such instruction."""
+    from minirt.dockerfile.help import reference
+
+    return reference(keyword)
+
+
+def dockerfile_keywords() -> tuple[str, ...]:
+    """All instructions, in the order in which the reference explains them."""
+    from minirt.dockerfile.help import keywords
+
+    return keywords()
+
+
+def __getattr__(name: str) -> Any:
+    # Completion asks for the help above at every key press; only who wants an engine pays for its rooms.
+    if name == "Engine":
+        from minirt.engine.facade import Engine
+
+        return Engine
+    raise AttributeError(f"module 'minirt.engine' has no attribute {name!r}")

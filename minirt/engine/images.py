@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minirt.containers.request import ImageSource
     from minirt.engine.containers import Container
     from minirt.engine.facade import Engine
+    from minirt.layers import LayerEntry
 
 __all__ = ["Image", "ImageCollection"]
 
@@ -73,6 +74,17 @@ class Image:
     def layers(self) -> tuple[StackLayer, ...]:
         """The layers, base first: digest, diff id, chain id, sizes, what made each, who shares it."""
         return self._engine.image_store.stack(self.id)
+
+    def entries(self, layer: StackLayer) -> tuple[LayerEntry, ...]:
+        """What one of :attr:`layers` holds, read from its blob: paths, kinds, sizes, whiteouts.
+
+        Raises :class:`BlobNotFound`, :class:`CorruptBlob`, :class:`LayerError`.
+        """
+        from minirt.layers import decompress, read_entries
+
+        descriptor = layer.descriptor
+        with self._engine.store.open(descriptor.digest, descriptor.size) as blob:
+            return tuple(read_entries(decompress(blob, descriptor.media_type)))
 
     def history(self) -> tuple[HistoryRow, ...]:
         """The rows of ``docker history``, newest first."""
