@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from minirt.model.cancel import Cancel
-from minirt.model.events import EventSink
 
 if TYPE_CHECKING:
     from minirt.engine import Engine
+    from minirt.model.events import EventSink
 
 __all__ = ["ProgressFactory", "Session"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, Self
 
 from minirt.cli.session import Session
+from minirt.errors import ContainerFailed
 
 __all__ = ["Relay", "stdin_descriptor"]
+
+_LAST_WORDS = 4096  # bytes of stderr that go with a failure
 
 
 class Relay:
@@ -22,8 +25,11 @@ class Relay:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._broken: BrokenPipeError | None = None
+        self._last_words = b""
 
     def __call__(self, stream: str, data: bytes) -> None:
+        if stream == "stderr":
+            self._last_words = (self._last_words + data)[-_LAST_WORDS:]
         target = self._session.stderr if stream == "stderr" else self._session.stdout
         try:
             target.write(data)
@@ -36,8 +42,14 @@ class Relay:
         if self._broken is not None:
             raise self._broken
 
+    def judge(self, name: str, code: int) -> None:
+        """Raises :class:`ContainerFailed`, with the end of what was written to stderr, unless ``code`` is 0."""
+        if code:
+            what = f"the command in container {name} ended with exit code {code}"
+            raise ContainerFailed(what, exit_code=code, stderr=self._last_words)
+
     @contextlib.contextmanager
-    def guarding(self) -> Iterator[Callable[[str, bytes], None]]:
+    def guarding(self) -> Iterator[Self]:
         """A broken pipe counts as such, and not as the interrupt that it caused."""
         try:
             yield self

@@ -11,7 +11,7 @@ from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
 from minirt.cli.units import parse_time
 from minirt.cli.values import environment, environment_pair
-from minirt.errors import ContainerFailed, InvalidInput, Unsupported
+from minirt.errors import InvalidInput, Unsupported
 
 __all__ = ["exec_", "logs"]
 
@@ -39,7 +39,7 @@ def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     if options["tty"]:
         raise Unsupported(
             "--tty of exec: minirt gives containers no terminal yet",
-            hint="Leave -t out; with -i alone the program reads what you type line by line.",
+            hint="Leave -t out; with -i alone the program reads standard input.",
         )
     name, *words = arguments
     container = session.engine.containers.get(name)
@@ -54,8 +54,7 @@ def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
             stdin=stdin,
             cancel=session.cancel,
         )
-    if code:
-        raise ContainerFailed(f"the command in container {container.name} ended with exit code {code}", exit_code=code)
+    relay.judge(container.name, code)
 
 
 def _tail(text: str) -> int | None:

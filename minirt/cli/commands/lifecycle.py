@@ -7,8 +7,7 @@ from typing import Any
 from minirt.cli.common import each
 from minirt.cli.grammar import absent, command, number, switch, value
 from minirt.cli.session import Session
-from minirt.cli.streams import Relay, stdin_descriptor
-from minirt.errors import ContainerFailed, MinirtError, NotFound, UsageError
+from minirt.errors import MinirtError, NotFound, UsageError
 from minirt.model.reference import Reference
 
 __all__ = ["commit", "kill", "pause", "rename", "restart", "rm", "start", "stop", "unpause", "wait"]
@@ -45,11 +44,9 @@ def _start_attached(session: Session, names: tuple[str, ...], interactive: bool)
         error = UsageError("you cannot start and attach multiple containers at once")
         error.exit_code = 1
         raise error
-    container = session.engine.containers.get(names[0])
-    with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
-        code = container.run(relay, stdin=stdin, cancel=session.cancel)
-    if code:
-        raise ContainerFailed(f"the command in container {container.name} ended with exit code {code}", exit_code=code)
+    from minirt.cli.commands.run import attach
+
+    attach(session, session.engine.containers.get(names[0]), interactive)
 
 
 @command(

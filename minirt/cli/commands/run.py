@@ -11,7 +11,7 @@ from minirt.cli.container_flags import container_flags, engine_options
 from minirt.cli.grammar import Flag, absent, command, switch
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
-from minirt.errors import ContainerFailed, ImageNotFound, MinirtError, NameInUse, PathNotFound, Unsupported, UsageError
+from minirt.errors import ImageNotFound, MinirtError, NameInUse, PathNotFound, Unsupported
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 
@@ -41,7 +41,7 @@ def _run_flags() -> list[Flag]:
     flags=_run_flags(),
 )
 def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
-    _check_terminal(session, options)
+    _check_terminal(options)
     container = _create(session, arguments, options)
     if options["detach"]:
         with _removed_on_failure(container, options["rm"]):
@@ -49,12 +49,10 @@ def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
         session.print(f"{container.id}\n")
         return 0
     try:
-        code = _attached(session, container, options["interactive"])
+        attach(session, container, options["interactive"])
     finally:
         if options["rm"]:
             container.remove(force=True, v=True)
-    if code:
-        raise ContainerFailed(f"the command in container {container.name} ended with exit code {code}", exit_code=code)
     return 0
 
 
@@ -72,17 +70,12 @@ def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None
     session.print(f"{container.id}\n")
 
 
-def _check_terminal(session: Session, options: dict[str, Any]) -> None:
-    if not options["tty"]:
-        return
-    if options["interactive"] and not options["detach"] and not session.interactive:
-        error = UsageError("the input device is not a TTY", hint="Leave -t out: -i alone takes what comes on stdin.")
-        error.exit_code = 1
-        raise error
-    raise Unsupported(
-        "--tty of run: minirt gives containers no terminal yet",
-        hint="Leave -t out; with -i alone the program reads what you type line by line.",
-    )
+def _check_terminal(options: dict[str, Any]) -> None:
+    if options["tty"]:
+        raise Unsupported(
+            "--tty of run: minirt gives containers no terminal yet",
+            hint="Leave -t out; with -i alone the program reads standard input.",
+        )
 
 
 def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any]) -> Container:
@@ -133,9 +126,11 @@ def _runs(platform: str, attrs: dict[str, Any]) -> bool:
     return Platform.parse(platform).runs(here)
 
 
-def _attached(session: Session, container: Container, interactive: bool) -> int:
+def attach(session: Session, container: Container, interactive: bool) -> None:
+    """Start the container with the session's streams and wait. Raises :class:`minirt.errors.ContainerFailed`."""
     with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
-        return container.run(relay, stdin=stdin, cancel=session.cancel)
+        code = container.run(relay, stdin=stdin, cancel=session.cancel)
+    relay.judge(container.name, code)
 
 
 @contextlib.contextmanager
