@@ -37,14 +37,14 @@ def apply(
     whiteouts: WhiteoutStyle,
     owners: Owners,
     diff_id: Digest | None = None,
-    lowers: Sequence[Path] = (),
+    lowers: Sequence[Path] | None = None,
 ) -> ApplyResult:
     """Unpack the uncompressed tar ``stream`` into the existing directory ``target``.
 
     With an overlay style, ``target`` is a layer's own directory, empty at first, and whiteouts become overlayfs'
-    marks; ``lowers`` are then the directories of the layers below, topmost first, and lend their metadata to
-    directories that the tar does not mention. With :class:`Plain`, ``target`` is the tree so far, and whiteouts
-    remove.
+    marks. ``lowers`` are then the directories of the layers below, topmost first (``()`` if there are none): they lend
+    their metadata to directories that the tar does not mention, and whiteouts of what they do not have are left out.
+    With :class:`Plain`, ``target`` is the tree so far, and whiteouts remove.
 
     The stream is read to its end; with ``diff_id`` it must have that digest. Nothing outside ``target`` is touched,
     whatever the tar holds. Device nodes that the user may not make are skipped, as docker does in user namespaces.

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.errors import LayerError
+from minirt.layers.lowers import attributes_of, is_opaque, merged_below
 from minirt.layers.metadata import Metadata, read_xattrs, side_owner
 from minirt.layers.styles import (
     OVERRIDE_STAT,
-    OverlayTrusted,
-    OverlayUser,
     Owners,
     SideOwners,
     WhiteoutStyle,
@@ -57,13 +56,16 @@ class Opaque:
 Change = Present | Whiteout | Opaque
 
 
-def changes(upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] = ()) -> Iterator[Change]:
+def changes(
+    upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] | None = None
+) -> Iterator[Change]:
     """Walk ``upper`` in a fixed order: names sorted as bytes, a directory before what it holds, its Opaque between.
 
-    ``lowers`` are the directories of the layers below, topmost first. With them, a directory is opaque only if it hides
-    something (overlayfs marks every new directory, to save itself a look), and the root is listed only if its mode,
-    owner or attributes changed. Without them, marks are taken at face value and the root is listed when it is not the
-    usual one (mode 755, user 0). Sockets are left out: a tar cannot hold them.
+    ``lowers`` are the directories of the layers below, topmost first, ``()`` if there are none. With them, a
+    directory is opaque only if it hides something (overlayfs marks every new directory, to save itself a look), and
+    the root is listed only if its mode, owner or attributes changed. ``None``, not known: marks are taken at face
+    value. Without any layer below, the root is listed when it is not the usual one (mode 755, user 0). Sockets are
+    left out: a tar cannot hold them.
 
     Raises :class:`LayerError` for forms of overlayfs that cannot be carried by a layer (redirects, metadata-only
     copies): the mount must have been made without them.
@@ -71,7 +73,7 @@ def changes(upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Se
     walk = _Walk(whiteouts, owners)
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield from walk.root(root, list(lowers))
+        yield from walk.root(root, lowers)
     finally:
         walk.close()
         os.close(root)
@@ -84,7 +86,7 @@ class _Level:
     fd: int
     prefix: str
     names: Iterator[os.DirEntry[str]]
-    lowers: list[Path]
+    lowers: Sequence[Path] | None
 
 
 @dataclass(slots=True)
@@ -93,9 +95,9 @@ class _Walk:
     owners: Owners
     levels: list[_Level] = field(default_factory=list)
 
-    def root(self, fd: int, lowers: list[Path]) -> Iterator[Change]:
+    def root(self, fd: int, lowers: Sequence[Path] | None) -> Iterator[Change]:
         present = self._present("", os.fstat(fd), read_xattrs(fd))
-        if _root_changed(present, lowers, self.owners):
+        if _root_changed(present, lowers):
             yield present
         self.levels.append(_Level(os.dup(fd), "", _sorted(fd), lowers))
         while self.levels:
@@ -123,29 +125,12 @@ class _Walk:
                 yield from self._enter(level, entry.name, path, xattrs)
 
     def _enter(self, level: _Level, name: str, path: str, xattrs: dict[str, bytes]) -> Iterator[Change]:
-        opaque = _is_opaque(self.style, xattrs)
-        lowers = self._merged(level.lowers, name)
-        # Without any knowledge of lower layers, the mark is believed.
-        if opaque and (lowers or not self.levels[0].lowers):
+        opaque = is_opaque(self.style, xattrs)
+        lowers = None if level.lowers is None else merged_below(level.lowers, name, self.style)
+        if opaque and (lowers or lowers is None):
             yield Opaque(path)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=level.fd)
-        self.levels.append(_Level(fd, f"{path}/", _sorted(fd), [] if opaque else lowers))
-
-    def _merged(self, lowers: list[Path], name: str) -> list[Path]:
-        """Of the directories merged below the parent, those merged below its child ``name``."""
-        merged = []
-        for lower in lowers:
-            path = lower / name
-            try:
-                status = path.lstat()
-            except FileNotFoundError:
-                continue
-            if not stat.S_ISDIR(status.st_mode):
-                break  # a file or a whiteout: it hides what is further down
-            merged.append(path)
-            if _is_opaque(self.style, read_xattrs_at(path)):
-                break
-        return merged
+        self.levels.append(_Level(fd, f"{path}/", _sorted(fd), [] if opaque and lowers is not None else lowers))
 
     def _present(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> Present:
         mode = status.st_mode
@@ -171,30 +156,17 @@ class _Walk:
         )
 
 
-def read_xattrs_at(path: Path) -> dict[str, bytes]:
-    """The extended attributes of a directory of ours."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return read_xattrs(fd)
-    finally:
-        os.close(fd)
-
-
 def _sorted(fd: int) -> Iterator[os.DirEntry[str]]:
     with os.scandir(fd) as entries:
         return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
 
 
-def _is_opaque(style: WhiteoutStyle, xattrs: dict[str, bytes]) -> bool:
-    return isinstance(style, OverlayTrusted | OverlayUser) and xattrs.get(f"{style.prefix}opaque") == b"y"
-
-
-def _root_changed(present: Present, lowers: Sequence[Path], owners: Owners) -> bool:
+def _root_changed(present: Present, lowers: Sequence[Path] | None) -> bool:
     ours = present.metadata
     before: tuple[int, int, int, Mapping[str, bytes]] = (0o755, 0, 0, {})
     if lowers:
         status = lowers[0].stat()
-        xattrs = read_xattrs_at(lowers[0])
+        xattrs = attributes_of(lowers[0])
         uid, gid = side_owner(xattrs) or (status.st_uid, status.st_gid)
         public = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
         before = (stat.S_IMODE(status.st_mode), uid, gid, public)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.streams import HashingSink
@@ -74,7 +75,8 @@ def pack(
     since 1970) when given. No change at all gives docker's well-known empty layer of 1024 zeros. A sink that knows its
     digest (a blob writer) is asked for it, so that no byte is hashed twice.
 
-    Raises :class:`OSError` if a file cannot be read; errors of ``out`` pass.
+    Raises :class:`LayerError` for a file that is named like a whiteout, :class:`OSError` if one cannot be read;
+    errors of ``out`` pass.
     """
     latest = None if source_date_epoch is None else source_date_epoch * 1_000_000_000
     with Beneath(upper) as beneath:
@@ -112,6 +114,12 @@ class _Packing:
         self.buffer.add(entry_header(os.fsencode(marker), FILE))
 
     def _present(self, change: Present) -> None:
+        if change.path.rpartition("/")[2].startswith(PREFIX):
+            raise LayerError(
+                f"{change.path!r} cannot be in a layer",
+                cause="a name that begins with .wh. says in a layer that another file is deleted",
+                hint="Give the file another name, or remove it in the same step.",
+            )
         name = os.fsencode(change.path)
         first = self.names.get(change.inode) if change.inode is not None else None
         if first is not None:

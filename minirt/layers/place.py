@@ -16,6 +16,7 @@ from pathlib import Path
 
 from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath
+from minirt.layers.lowers import exists_below, names_below
 from minirt.layers.metadata import Metadata, metadata_of, put_metadata
 from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, Plain, WhiteoutStyle, is_whiteout_device
 from minirt.layers.tar_read import Member
@@ -32,7 +33,9 @@ _DEFAULT = Metadata(mode=0o755, uid=0, gid=0)
 class Place:
     """The tree being made, below ``beneath``. Call :meth:`finish` at the end."""
 
-    def __init__(self, beneath: Beneath, style: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, beneath: Beneath, style: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] | None = None
+    ) -> None:
         self._beneath = beneath
         self._style = style
         self._owners = owners
@@ -107,6 +110,8 @@ class Place:
         if isinstance(self._style, Plain):
             self._remove_lower(parts)
             return
+        if self._lowers is not None and not exists_below(self._lowers, parts, self._style):
+            return  # in a directory of this layer alone, overlayfs would show the mark as a device
         fd, parent = self._parent(parts)
         found = _lstat(fd, parts[-1])
         if found is None:
@@ -118,6 +123,11 @@ class Place:
         """Carry out an opaque whiteout: what lower layers have below the directory ``parts``."""
         if isinstance(self._style, Plain):
             self._remove_lower(parts, below=True)
+            return
+        if not parts and self._lowers is not None:
+            # Overlayfs does not look for the mark on the root, so every name there gets its own.
+            for name in sorted(names_below(self._lowers)):
+                self.hide((name,))
             return
         fd, _ = self._parent((*parts, ""))
         _mark_opaque(fd, self._style)
@@ -207,7 +217,7 @@ class Place:
 
     def _lent(self, parts: Parts) -> Metadata:
         """What a directory that the tar does not mention looks like: as in the topmost lower layer that has it."""
-        for lower in self._lowers:
+        for lower in self._lowers or ():
             try:
                 with Beneath(lower) as tree:
                     return metadata_of(tree.directory(parts))
