@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from minirt.dockerfile.globs import BadPattern, matcher
-from minirt.dockerfile.source import GO_SPACE
+from minirt.dockerfile.source import GO_SPACE, printable
 from minirt.errors import DockerfileError, Location
 
 __all__ = ["Ignore", "IgnorePattern"]
@@ -60,8 +60,8 @@ class Ignore:
                 patterns.append(_pattern(pattern, number))
             except BadPattern as error:
                 raise DockerfileError(
-                    f"the pattern {pattern!r} is malformed",
-                    where=Location(source, number, 1, max(1, len(line.rstrip())), line.rstrip()),
+                    f"the pattern {printable(pattern)!r} is malformed",
+                    where=Location(source, number, 1, max(1, len(line.rstrip())), printable(line.rstrip())),
                     cause=str(error),
                     hint="Write \\[ for a bracket that is part of a name.",
                 ) from None

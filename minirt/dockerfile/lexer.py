@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from minirt.dockerfile.document import Directive
 from minirt.dockerfile.forms import Heredoc
 from minirt.dockerfile.heredocs import heredocs_of_line, read_bodies
-from minirt.dockerfile.source import GO_SPACE, Origin, Source, Span
+from minirt.dockerfile.source import GO_SPACE, Origin, Source, Span, printable
 from minirt.dockerfile.words import NotStrings, exec_form, split_flags
 from minirt.errors import DockerfileError, Location
 
@@ -100,7 +100,7 @@ class Lexer:
                 if at_top or not line[1:].strip():
                     comments.clear()
                 else:
-                    comments.append(line[1:].strip())
+                    comments.append(printable(line[1:].strip()))
                 continue
             at_top = False
             if line:
@@ -135,7 +135,7 @@ class Lexer:
         line = self.source.lines[self._next]
         self._next += 1
         text = line.strip(GO_SPACE)
-        if text.endswith(self.escape) and line.rstrip("\r").rstrip(" \t").endswith(self.escape):
+        if text.endswith(self.escape) and self._continues(line.rstrip("\r").rstrip(" \t")):
             origin = self._continued(line, comments)
         else:
             indent = len(line) - len(line.lstrip(GO_SPACE)) if line[0] in GO_SPACE else 0
@@ -144,6 +144,10 @@ class Lexer:
             _refuse_bad_characters(origin)
         statement = Statement.of(origin)
         return self._with_heredocs(statement) if "<<" in text or "<<" in origin.text else statement
+
+    def _continues(self, body: str) -> bool:
+        """One escape at the end joins the next line; two or more are text, however many there are."""
+        return body.endswith(self.escape) and not body.endswith(self.escape * 2)
 
     def _continued(self, line: str, comments: tuple[str, ...]) -> Origin:
         """Join the lines from ``line`` on, up to the first that does not end with the escape."""
@@ -155,7 +159,7 @@ class Lexer:
         lines = self.source.lines
         while True:
             body = line.rstrip("\r").rstrip(" \t")
-            continues = body.endswith(self.escape)
+            continues = self._continues(body)
             body = body[:-1] if continues else line.rstrip("\r")
             pieces.append((offset, self._next, 0))
             parts.append(body)
@@ -189,13 +193,20 @@ class Lexer:
             raise statement.origin.error(
                 "unterminated heredoc",
                 _span_of(statement.origin.text, unfinished.name),
-                cause=f"no line below holds {unfinished.name} and nothing else"
-                + ("" if unfinished.chomp else ", without spaces before it"),
+                cause=self._why_open(unfinished.name, statement.origin.last_line),
                 hint=f"End it with a line that is exactly {unfinished.name}.",
             )
         old = statement.origin
         origin = Origin(old.source, old.text, old.pieces, self._next, old.comments, old.blank_lines)
         return Statement(origin, statement.keyword, statement.flags, statement.arguments_start, filled)
+
+    def _why_open(self, name: str, after: int) -> str:
+        for number, line in enumerate(self.source.lines[after:], start=after + 1):
+            if line.strip() == name:
+                return f"line {number} has spaces or tabs around {name} (<<-{name} allows tabs before it)"
+            if line.strip().startswith(name):
+                return f"line {number} holds more than {name}"
+        return f"no line below is {name}"
 
     def _heredoc_line(self) -> str | None:
         if self._next >= len(self.source.lines):

@@ -37,13 +37,14 @@ def _bad_from(request: Request, words: tuple[str, ...]) -> DockerfileError:
     cause = hint = ""
     if not words:
         hint = "FROM scratch begins with nothing; FROM minirt/base with a small system."
+    elif words[1].startswith("--"):
+        cause = "flags come before the image's name"
+        hint = f"Write FROM {words[1]} {words[0]}"
     elif len(words) == 2 and words[1].lower() == "as":
         cause = "the stage's name is missing after AS"
     elif len(words) == 2:
         cause = "AS is missing before the stage's name"
         hint = f"Write FROM {words[0]} AS {words[1]}"
-    elif words[1].startswith("--"):
-        cause = "flags come before the image's name"
     elif any(word.startswith("#") for word in words):
         cause = "a comment needs a line of its own"
     return request.error("FROM requires either one or three arguments", cause=cause, hint=hint)

@@ -16,6 +16,7 @@ from minirt.dockerfile.read_config import (
     read_volume,
 )
 from minirt.dockerfile.request import Request
+from minirt.dockerfile.source import GO_SPACE
 from minirt.errors import DockerfileError
 
 __all__ = ["READERS"]
@@ -32,7 +33,8 @@ def read_onbuild(request: Request) -> OnBuild:
         raise request.error("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", keyword_span)
     if statement.keyword in _NO_TRIGGERS:
         raise request.error(f"{statement.keyword} isn't allowed as an ONBUILD trigger", keyword_span)
-    expression = request.arguments + "".join(f"\n{doc.content}{doc.name}" for doc in statement.heredocs)
+    bodies = "".join(f"\n{doc.content}{doc.name}" for doc in statement.heredocs)
+    expression = request.arguments + _trailing_space(request) + bodies
     reader = READERS.get(statement.keyword)
     inner: Instruction | None = None
     if reader is not None:
@@ -41,6 +43,13 @@ def read_onbuild(request: Request) -> OnBuild:
         except DockerfileError:
             inner = None  # BuildKit looks inside only when the trigger runs; the parser adds a notice
     return OnBuild(request.origin, expression, inner)
+
+
+def _trailing_space(request: Request) -> str:
+    """BuildKit keeps what follows the last word of a trigger, spaces too."""
+    _, line, _ = request.origin.pieces[-1]
+    text = request.origin.source.lines[line - 1].rstrip("\r")
+    return text[len(text.rstrip(GO_SPACE)) :]
 
 
 READERS: Mapping[str, Callable[[Request], Instruction]] = {

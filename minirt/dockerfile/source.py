@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from minirt.errors import DockerfileError, Location
 
-__all__ = ["BLANKS", "GO_SPACE", "Origin", "Source", "Span"]
+__all__ = ["BLANKS", "GO_SPACE", "Origin", "Source", "Span", "printable"]
 
 # What BuildKit splits words at (RE2 class [\t\v\f\r ]), and what Go's unicode.IsSpace calls a space.
 BLANKS = "\t\v\f\r "
@@ -27,6 +27,14 @@ Span = tuple[int, int]
 _WORD = re.compile(r"[^\t\v\f\r ]+")
 
 
+_UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with a mark, as wide, for each character that cannot be shown: NUL, and bytes that are not UTF-8."""
+    return text if text.isascii() and "\0" not in text else _UNPRINTABLE.sub("\ufffd", text)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Source:
     """A Dockerfile's name, as errors show it, and its lines without their newlines."""
@@ -37,7 +45,7 @@ class Source:
     def location(self, line: int, column: int = 1, length: int = 1) -> Location:
         """``line`` and ``column`` count from 1."""
         text = self.lines[line - 1].rstrip("\r") if 0 < line <= len(self.lines) else ""
-        return Location(self.name, max(line, 1), column, max(length, 1), text)
+        return Location(self.name, max(line, 1), column, max(length, 1), printable(text))
 
     def whole_line(self, line: int) -> Location:
         """The line without its indentation."""

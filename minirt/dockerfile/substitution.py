@@ -75,11 +75,13 @@ class _Work:
         self.used: dict[str, None] = {}
         self.undefined: dict[str, None] = {}
 
-    def expand(self, word: str, mode: Mode | None = None) -> Expanded:
+    def expand(self, word: str) -> Expanded:
         if not word:
             return Expanded("")
-        where = self.written.origin.find(word)
-        done = expand(word, self.variables, escape=self.escape, where=where, mode=mode or Mode())
+        where = self.written.origin.find(word) if "$" in word or "'" in word or '"' in word else None
+        return self.note(expand(word, self.variables, escape=self.escape, where=where))
+
+    def note(self, done: Expanded) -> Expanded:
         self.used.update(dict.fromkeys(done.used))
         self.undefined.update(dict.fromkeys(done.undefined))
         return done
@@ -131,9 +133,7 @@ class _Work:
         return replace(one, args=tuple(done))
 
     def transfer(self, one: Copy | Add) -> Copy | Add:
-        files = tuple(
-            replace(file, data=self.expand(file.data, _HEREDOC).text) if file.expand else file for file in one.files
-        )
+        files = tuple(replace(file, data=self.heredoc(file.data)) if file.expand else file for file in one.files)
         done = replace(
             one,
             sources=self.texts(one.sources),
@@ -144,6 +144,10 @@ class _Work:
             exclude=self.texts(one.exclude),
         )
         return replace(done, checksum=self.text(done.checksum)) if isinstance(done, Add) else done
+
+    def heredoc(self, data: str) -> str:
+        """A body is escaped with a backslash, whatever the escape directive says."""
+        return self.note(expand(data, self.variables, where=self.written.location, mode=_HEREDOC)).text
 
     def run(self, one: Run) -> Run:
         return replace(one, mounts=tuple(self.mount(mount) for mount in one.mounts))
