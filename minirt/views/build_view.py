@@ -99,7 +99,7 @@ class BuildView:
         state = self.state
         name = ", ".join(dict.fromkeys(state.tags)) or state.name or "image"
         identity = "" if self.stable else state.image_id.removeprefix("sha256:")[:12]
-        made = [step.layer for step in state.steps.values() if step.layer is not None]
+        made = [step.layer for stage in _lineage(state) for step in _steps(state, stage) if step.layer is not None]
         word = {Status.DONE: "image ready", Status.FAILED: "no image", Status.CANCELED: "no image"}
         return Node(
             id="image",
@@ -152,6 +152,14 @@ def _find(name: str, stages: tuple[PlannedStage, ...]) -> PlannedStage | None:
 
 def _base_stage(stage: PlannedStage, stages: tuple[PlannedStage, ...]) -> PlannedStage | None:
     return _find(stage.base, stages[: stages.index(stage)])
+
+
+def _lineage(state: BuildState) -> list[PlannedStage]:
+    """The stages whose layers are the image's own: the last one, and those it builds on."""
+    chain = [state.stages[-1]]
+    while (base := _base_stage(chain[-1], state.stages)) is not None:
+        chain.append(base)
+    return chain
 
 
 def _edges(state: BuildState) -> Iterator[Edge]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from minirt.views.build_state import BuildState, StepState
 from minirt.views.graph import Chip, Look, Status
 from minirt.views.tables import text_table
@@ -17,6 +19,7 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.CANCELED: "stopped",
 }
+_ORDER = ("from cache", "done", "pulling", "running", "waiting", "failed", "stopped", "not run")
 _OVER = (Status.DONE, Status.FAILED, Status.CANCELED)
 
 
@@ -34,11 +37,8 @@ def build_title(state: BuildState) -> str:
 
 def build_totals(state: BuildState, *, stable: bool) -> str:
     """Steps by outcome, layers and bytes made, and (unless ``stable``) the time."""
-    counts = [
-        f"{count} {word}"
-        for status, word in _WORDS.items()
-        if (count := sum(step.status is status for step in state.steps.values()))
-    ]
+    words = Counter(step_word(step, state) for step in state.steps.values())
+    counts = [f"{words[word]} {word}" for word in _ORDER if words[word]]
     parts = [f"{plural(len(state.steps), 'step')}: {', '.join(counts)}"] if counts else []
     layers = [step.layer for step in state.steps.values() if step.layer is not None]
     if layers:
@@ -65,7 +65,7 @@ def step_detail(step: StepState, state: BuildState, *, stable: bool, at: float |
         parts.append(step.message or step.last_line)
     elif step.status is Status.RUNNING and step.last_line:
         parts.append(step.last_line)
-    elif step.missed and step.status in (Status.RUNNING, Status.DONE):
+    elif step.missed and _warm(state) and step.status in (Status.RUNNING, Status.DONE):
         parts.append(f"not cached: {step.missed}")
     hidden = _hidden_count(step)
     if hidden:
@@ -134,7 +134,7 @@ def build_table(state: BuildState, *, stable: bool) -> str:
             row = [stage.name or stage.id] if several else []
             row += [str(number), _cut(plan.text, 64), step_word(step, state)]
             if not stable:
-                row.append("" if step.seconds is None else human_time(step.seconds))
+                row.append(human_time(step.seconds) if step.seconds and step.seconds >= 0.0005 else "")
             rows.append([*row, _layer_words(step)])
     total = build_totals(state, stable=stable)
     parts = [". ".join(part for part in (build_title(state), total) if part)]
@@ -162,9 +162,14 @@ def _word_and_time(step: StepState, state: BuildState, stable: bool, at: float |
         return word
     if step.status is Status.RUNNING and at is not None and step.started is not None:
         return f"{word} · {human_time(max(0.0, at - step.started))}"
-    if step.seconds is None or step.status is Status.CACHED:
+    if step.seconds is None or step.seconds < 0.0005 or step.status is Status.CACHED:
         return word
     return f"{word} {'after' if step.status is Status.FAILED else 'in'} {human_time(step.seconds)}"
+
+
+def _warm(state: BuildState) -> bool:
+    """Whether some of it came from the cache: only then is it news that a step did not."""
+    return any(step.status is Status.CACHED for step in state.steps.values())
 
 
 def _hidden_count(step: StepState) -> int:

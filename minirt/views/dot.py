@@ -42,18 +42,24 @@ def to_dot(graph: Graph) -> str:
 
 
 def _add_group(digraph: Any, group: Group, nodes: list[Node]) -> None:
+    import graphviz
+
     with digraph.subgraph(name=f"cluster_{group.id}") as cluster:
         # The frame's title is one line of 16 pixels; Graphviz keeps room for it.
-        cluster.attr(label=group.title or " ", labeljust="l", fontsize="13", margin="12", style="rounded")
+        cluster.attr(
+            label=graphviz.escape(group.title or " "), labeljust="l", fontsize="13", margin="12", style="rounded"
+        )
         for node in nodes:
             _add_node(cluster, node)
 
 
 def _add_node(digraph: Any, node: Node) -> None:
+    import graphviz
+
     label = " ".join(part for part in (node.title, node.text) if part)
     digraph.node(
         node.id,
-        label=_quiet(label),
+        label=graphviz.escape(label),
         width=_inches(node.width),
         height=_inches(node.height),
     )
@@ -71,8 +77,3 @@ def _add_edge(digraph: Any, edge: Edge) -> None:
 
 def _inches(pixels: float) -> str:
     return f"{pixels / _POINTS:.4f}"
-
-
-def _quiet(label: str) -> str:
-    # A backslash starts an escape in DOT labels (\N is the node's name).
-    return label.replace("\\", "\\\\")

