@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, cast
 
-from minirt.errors import Location, MinirtError, NotFound, UsageError
+from minirt.errors import ContainerFailed, Location, MinirtError, NotFound, UsageError
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
 from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
@@ -112,6 +112,8 @@ def _execute(runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, s
     session = runtime.session(feed, cancel, stdin=stdin)
     try:
         execute(argv, session)
+    except ContainerFailed as error:
+        raise faults.without_name(error) from None
     finally:
         for stream in (session.stdout, session.stderr):
             cast(CellStream, stream).finish()

@@ -7,11 +7,15 @@ exception: the reply says ``error`` and Run All stops.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
-from minirt.errors import Cancelled, Location, MinirtError
+from minirt.errors import Cancelled, ContainerFailed, Location, MinirtError
 
-__all__ = ["install", "render", "shift"]
+__all__ = ["install", "render", "shift", "without_name"]
+
+_SIGNALLED = 128
+"""A program that signal n ended has the exit code 128 + n (POSIX, shell command language)."""
 
 _RED, _BOLD, _DIM, _CYAN, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
@@ -43,6 +47,19 @@ def shift(error: MinirtError, source: str, lines: int, shown_as: str = "cell") -
     where = error.where
     if isinstance(where, Location) and where.source == source:
         error.where = replace(where, source=shown_as, line=where.line + lines)
+
+
+def without_name(error: ContainerFailed) -> ContainerFailed:
+    """The same without the container's name, which is random unless the user chose it: saved outputs stay equal."""
+    code = error.exit_code
+    cause = error.cause
+    if not cause and code > _SIGNALLED:
+        try:
+            cause = f"a signal ended it: {signal.Signals(code - _SIGNALLED).name}"
+        except ValueError:
+            cause = ""
+    what = f"the container ended with exit code {code}"
+    return ContainerFailed(what, exit_code=code, stderr=error.stderr, cause=cause, hint=error.hint)
 
 
 def _title(error: MinirtError) -> str:
