@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from minirt.views.text import human_size, plural
 from minirt.views.union import FileLayer, History, Mark
@@ -52,7 +52,7 @@ class _Folder:
 def rows_of(union: dict[str, History], layers: Sequence[FileLayer], *, limit: int, stable: bool) -> list[Row]:
     """At most ``limit`` rows (and one that counts the rest), in the order of a directory listing."""
     local = {number for number, layer in enumerate(layers) if layer.layer.local} if stable else set()
-    kept = {path: history for path, history in union.items() if not (local and set(history.marks) <= local)}
+    kept = _elsewhere(union, local)
     folder = _tree(kept)
     rows: list[Row] = []
     for most in (24, 12, 6, 3):
@@ -66,6 +66,20 @@ def rows_of(union: dict[str, History], layers: Sequence[FileLayer], *, limit: in
         marks = dict.fromkeys(sorted(local), Mark.VISIBLE)
         rows.append(Row("… and everything else of the base", "", 0, marks, more=True))
     return rows
+
+
+def _elsewhere(union: dict[str, History], local: set[int]) -> dict[str, History]:
+    """The union as far as it is the same on every machine, whatever the layers ``local`` hold."""
+    if not local:
+        return union
+    kept = {path: history for path, history in union.items() if not set(history.marks) <= local}
+    parents = {path[:end] for path in kept for end in range(len(path)) if path[end] == "/"}
+    # Which layer a directory came from first depends on the base; its contents say enough.
+    return {
+        path: replace(history, sizes={n: size for n, size in history.sizes.items() if n not in local})
+        for path, history in kept.items()
+        if not (history.directory and history.seen and path in parents)
+    }
 
 
 def _tree(union: dict[str, History]) -> _Folder:
@@ -145,7 +159,7 @@ def _whole(name: str, folder: _Folder, depth: int) -> Row:
     marks = own.marks if own is not None and (not files or not own.seen) else files[0].marks if files else {}
     seen = any(history.seen for history in files) if files else own is None or own.seen
     size = sum(history.size if seen else history.bytes_hidden() for history in files)
-    words = f"{plural(len(files), 'file')}, {human_size(size)}" if files else "empty"
+    words = f"{plural(len(files), 'file')}, {human_size(size)}" if files else "empty" if seen else ""
     return Row(
         f"{name}/", folder.path, depth, marks, seen=seen, folder=True, words=words if seen else f"{words} hidden"
     )

@@ -135,8 +135,12 @@ def _story(row: Row) -> str:
 
 def _totals(union: dict[str, History], layers: Sequence[FileLayer], stable: bool) -> str:
     whiteouts = sum(Mark.WHITEOUT in history.marks.values() for history in union.values())
-    hidden = [history for history in union.values() if Mark.HIDDEN in history.marks.values() and not history.directory]
     varies = {number for number, layer in enumerate(layers) if stable and layer.layer.local}
+    hidden = [
+        history
+        for history in union.values()
+        if Mark.HIDDEN in history.marks.values() and not history.directory and not set(history.marks) <= varies
+    ]
     shipped = sum(history.bytes_hidden(varies) for history in hidden)
     parts = []
     if not (stable and any(layer.layer.local for layer in layers)):
