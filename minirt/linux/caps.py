@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from minirt.linux.syscalls import capset, prctl
 
-__all__ = ["CAPABILITIES", "drop_bounding", "last_capability", "mask_of", "set_capabilities"]
+__all__ = ["CAPABILITIES", "drop_bounding", "last_capability", "mask_of", "raise_effective", "set_capabilities"]
 
 # In the kernel's order (include/uapi/linux/capability.h): the index is the number.
 CAPABILITIES = (
@@ -51,6 +51,13 @@ def drop_bounding(keep: int, last: int) -> int:
         else:
             prctl(_PR_CAPBSET_DROP, number)
     return left
+
+
+def raise_effective() -> None:
+    """Make effective all that is permitted: after setuid(2) with PR_SET_KEEPCAPS only the latter is left."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as lines:
+        permitted = next(int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:"))
+    capset(permitted, permitted, 0)
 
 
 def set_capabilities(mask: int) -> None:

@@ -1,4 +1,151 @@
-"""A seccomp filter."""
+"""The filter on system calls that every container gets, written as the kernel wants it: classic BPF.
+
+In substance docker's default profile (moby, ``profiles/seccomp/default.json``): what could reach beyond the
+container is refused unless the container holds the capability for it. Docker lists what is allowed, this lists what
+is not, and answers ENOSYS to calls newer than both. Programs of another processor mode (32 bit) are not served.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+from collections.abc import Iterable
+
+from minirt.linux.caps import mask_of
+from minirt.linux.syscalls import seccomp_load
+
+__all__ = ["build_filter", "load"]
+
+_ARM = platform.machine() == "aarch64"
+_ARCHITECTURE = 0xC00000B7 if _ARM else 0xC000003E  # AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64
+_NEWEST = 466  # removexattrat(2)
+
+# capability that opens them -> (number on x86_64, number on aarch64); None: there is no such call.
+_GUARDED: dict[str, tuple[tuple[int | None, int | None], ...]] = {
+    # bpf fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree
+    # perf_event_open quotactl quotactl_fd setdomainname sethostname setns umount2 unshare
+    "CAP_SYS_ADMIN": (
+        (321, 280), (300, 262), (431, 431), (432, 432), (430, 430), (433, 433), (212, 18), (165, 40), (442, 442),
+        (429, 429), (428, 428), (298, 241), (179, 60), (443, 443), (171, 162), (170, 161), (308, 268), (166, 39),
+        (272, 97),
+    ),
+    "CAP_SYSLOG": ((103, 116),),  # syslog
+    "CAP_SYS_BOOT": ((169, 142),),  # reboot
+    "CAP_SYS_CHROOT": ((161, 51),),  # chroot
+    "CAP_SYS_MODULE": ((176, 106), (175, 105), (313, 273)),  # delete_module init_module finit_module
+    "CAP_SYS_PACCT": ((163, 89),),  # acct
+    "CAP_SYS_PTRACE": ((312, 272), (440, 440), (438, 438)),  # kcmp process_madvise pidfd_getfd
+    "CAP_SYS_RAWIO": ((172, None), (173, None)),  # iopl ioperm
+    "CAP_SYS_TIME": ((164, 170), (227, 112)),  # settimeofday clock_settime
+    "CAP_SYS_TTY_CONFIG": ((153, 58),),  # vhangup
+    # get_mempolicy mbind set_mempolicy set_mempolicy_home_node move_pages migrate_pages
+    "CAP_SYS_NICE": ((239, 236), (237, 235), (238, 237), (450, 450), (279, 239), (256, 238)),
+    "CAP_DAC_READ_SEARCH": ((304, 265),),  # open_by_handle_at
+    # Never: add_key keyctl request_key kexec_load kexec_file_load pivot_root swapon swapoff sysfs _sysctl uselib
+    # userfaultfd ustat create_module get_kernel_syms query_module nfsservctl io_uring_setup/_enter/_register
+    "": (
+        (248, 217), (250, 219), (249, 218), (246, 104), (320, 294), (155, 41), (167, 224), (168, 225), (139, None),
+        (156, None), (134, None), (323, 282), (136, None), (174, None), (177, None), (178, None), (180, 42),
+        (425, 425), (426, 426), (427, 427),
+    ),
+}  # fmt: skip
+_CLONE, _CLONE3 = (220 if _ARM else 56), 435
+_SOCKET = 198 if _ARM else 41
+_PERSONALITY = 92 if _ARM else 135
+_NAMESPACE_FLAGS = 0x7E020000
+_AF_VSOCK = 40
+_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+# chown fchown lchown fchownat setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid
+_FAKED = (
+    (None, 55, None, 54, 146, 144, 145, 143, 147, 149, 159, 151, 152)
+    if _ARM
+    else (92, 93, 94, 260, 105, 106, 113, 114, 117, 119, 116, 122, 123)
+)
+
+# struct seccomp_data: nr, arch, instruction_pointer, args[6].
+_NR, _ARCH, _ARG0 = 0, 4, 16
+_LOAD, _JEQ, _JGT, _JSET, _RET = 0x20, 0x15, 0x25, 0x45, 0x06
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
 
 
-def load(capabilities: int) -> None: ...
+class _Program:
+    """A list of instructions whose jumps go forward to one of a few ends."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, str | int, str | int]] = []
+
+    def load(self, offset: int) -> None:
+        self.steps.append((_LOAD, offset, 0, 0))
+
+    def test(self, code: int, value: int, then: str | int = 0, otherwise: str | int = 0) -> None:
+        self.steps.append((code, value, then, otherwise))
+
+    def assemble(self, ends: dict[str, int]) -> bytes:
+        places = {name: len(self.steps) + number for number, name in enumerate(ends)}
+
+        def distance(jump: str | int, place: int) -> int:
+            return places[jump] - place - 1 if isinstance(jump, str) else jump
+
+        lines = [
+            struct.pack("=HBBI", code, distance(then, place), distance(otherwise, place), value)
+            for place, (code, value, then, otherwise) in enumerate(self.steps)
+        ]
+        return b"".join([*lines, *(struct.pack("=HBBI", _RET, 0, 0, value) for value in ends.values())])
+
+
+def _refused(capabilities: int) -> Iterable[int]:
+    for name, numbers in _GUARDED.items():
+        if name and capabilities & mask_of([name]):
+            continue
+        for pair in numbers:
+            number = pair[_ARM]
+            if number is not None:
+                yield number
+
+
+def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
+    """The filter for a container that holds these capabilities (a mask).
+
+    ``fake_ids``: where only one id is mapped, calls that would change owners or ids say yes and do nothing, so that
+    package managers, which insist on them, work.
+    """
+    program = _Program()
+    program.load(_ARCH)
+    program.test(_JEQ, _ARCHITECTURE, 0, "unknown")
+    program.load(_NR)
+    program.test(_JGT, _NEWEST, "unknown")
+    if fake_ids:
+        for number in _FAKED:
+            if number is not None:
+                program.test(_JEQ, number, "nothing")
+    for number in _refused(capabilities):
+        program.test(_JEQ, number, "refused")
+    if not capabilities & mask_of(["CAP_SYS_ADMIN"]):
+        # Its flags are behind a pointer that a filter cannot follow; libraries fall back to clone(2).
+        program.test(_JEQ, _CLONE3, "unknown")
+        program.test(_JEQ, _CLONE, 0, 2)
+        program.load(_ARG0)
+        program.test(_JSET, _NAMESPACE_FLAGS, "refused", "allowed")
+    program.test(_JEQ, _SOCKET, 0, 2)
+    program.load(_ARG0)
+    program.test(_JEQ, _AF_VSOCK, "refused", "allowed")
+    program.test(_JEQ, _PERSONALITY, 0, "allowed")
+    program.load(_ARG0)
+    for value in _PERSONALITIES:
+        program.test(_JEQ, value, "allowed")
+    program.test(_JEQ, 0, "refused", "refused")
+    return program.assemble(
+        {
+            "allowed": _ALLOW,
+            "refused": _ERRNO | errno.EPERM,
+            "unknown": _ERRNO | errno.ENOSYS,
+            "nothing": _ERRNO,
+        }
+    )
+
+
+def load(capabilities: int, *, fake_ids: bool = False) -> None:
+    """Put the filter on this process and all that come from it; there is no way back."""
+    seccomp_load(build_filter(capabilities, fake_ids=fake_ids))

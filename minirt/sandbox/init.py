@@ -88,7 +88,7 @@ def finish(process: Process, stdio: Stdio, status: Channel, last_capability: int
     os.umask(0o022)
     set_limits(process.rlimits)
     enter_directory(process.cwd, process.user)
-    become(process, last_capability, privileged=privileged, filtered=not privileged)
+    become(process, last_capability, privileged=privileged)
     # The parent may have died before we asked to die with it.
     run_program(process, before=lambda: _still_wanted(status))
 

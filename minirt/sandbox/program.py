@@ -41,7 +41,7 @@ def enter_directory(path: str, user: User) -> None:
             os.chdir(path)
 
 
-def become(process: Process, last_capability: int, *, privileged: bool, filtered: bool) -> None:
+def become(process: Process, last_capability: int, *, privileged: bool) -> None:
     """Give up what the program must not have: capabilities, ids, system calls."""
     try:
         keep = ~0 if privileged else caps.mask_of(process.capabilities)
@@ -49,22 +49,30 @@ def become(process: Process, last_capability: int, *, privileged: bool, filtered
         raise InvalidSpec(f"unknown capability {error.args[0]}", hint="see capabilities(7) for their names") from None
     with doing("drop capabilities"):
         left = caps.drop_bounding(keep, last_capability)
-    # Loading a filter without no_new_privs needs CAP_SYS_ADMIN, which is about to go.
     if process.no_new_privileges:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    if filtered:
-        with doing("load the seccomp filter"):
-            seccomp.load(keep)
     user = process.user
     with doing(f"become user {user.uid}:{user.gid}", "this machine maps no such id; grant subordinate ids (subuid)"):
         prctl(_PR_SET_KEEPCAPS, 1)
         _set_groups(user)
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)
+    single = _single_id()
+    if not privileged or single:
+        with doing("load the seccomp filter"):
+            # The effective set went with the user id; loading a filter needs CAP_SYS_ADMIN once more.
+            caps.raise_effective()
+            seccomp.load(keep, fake_ids=single)
     with doing("drop capabilities"):
         # An ordinary user has none; root has those that the bounding set leaves.
         caps.set_capabilities(left if user.uid == 0 else 0)
     die_with_parent()
+
+
+def _single_id() -> bool:
+    """Whether this user namespace has one id only (its maps tell)."""
+    with open("/proc/self/uid_map", encoding="utf-8") as lines:
+        return [line.split()[2] for line in lines] == ["1"]
 
 
 def _set_groups(user: User) -> None:

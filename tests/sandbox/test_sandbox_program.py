@@ -218,3 +218,18 @@ def test_many_at_once(bench: Any) -> None:
     for thread in threads:
         thread.join(30)
     assert results == {number: (f"{number}\n", number) for number in range(8)}
+
+
+def test_system_calls_that_reach_outside_are_refused(bench: Any) -> None:
+    """The seccomp filter is on, and not for a privileged container."""
+    assert "Seccomp:\t2" in bench.sh("cat /proc/self/status")
+    if not bench.sandbox.machine.single_id:
+        assert "Seccomp:\t0" in bench.sh("cat /proc/self/status", privileged=True)
+
+
+def test_owners_with_a_single_id(bench: Any) -> None:
+    """Where there is only one id, changing owners is pretended, so that package managers work."""
+    if not bench.sandbox.machine.single_id:
+        assert bench.sh("touch /f; chown 5:6 /f; stat -c %u:%g /f") == "5:6\n"
+    else:
+        assert bench.sh("touch /f; chown 5:6 /f && stat -c %u:%g /f") == "0:0\n"
