@@ -43,7 +43,7 @@ def apply(
 
     With an overlay style, ``target`` is a layer's own directory, empty at first, and whiteouts become overlayfs'
     marks. ``lowers`` are then the directories of the layers below, topmost first (``()`` if there are none): they lend
-    their metadata to directories that the tar does not mention, and whiteouts of what they do not have are left out.
+    their metadata to directories that the tar does not mention.
     With :class:`Plain`, ``target`` is the tree so far, and whiteouts remove.
 
     The stream is read to its end; with ``diff_id`` it must have that digest. Nothing outside ``target`` is touched,

@@ -13,6 +13,8 @@ from minirt.layers.lowers import attributes_of, is_opaque, merged_below
 from minirt.layers.metadata import Metadata, read_xattrs, side_owner
 from minirt.layers.styles import (
     OVERRIDE_STAT,
+    OverlayTrusted,
+    OverlayUser,
     Owners,
     SideOwners,
     WhiteoutStyle,
@@ -57,7 +59,7 @@ Change = Present | Whiteout | Opaque
 
 
 def changes(
-    upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] | None = None
+    upper: Path, *, whiteouts: WhiteoutStyle, owners: Owners, lowers: Sequence[Path] | None = None, tidy: bool = False
 ) -> Iterator[Change]:
     """Walk ``upper`` in a fixed order: names sorted as bytes, a directory before what it holds, its Opaque between.
 
@@ -67,10 +69,13 @@ def changes(
     value. Without any layer below, the root is listed when it is not the usual one (mode 755, user 0). Sockets are
     left out: a tar cannot hold them.
 
+    ``tidy`` also takes the marks that hide nothing off the directories, so that ``upper`` says just what its layer
+    says. That matters when it is kept as the unpacked layer: under another image the mark would hide something.
+
     Raises :class:`LayerError` for forms of overlayfs that cannot be carried by a layer (redirects, metadata-only
     copies): the mount must have been made without them.
     """
-    walk = _Walk(whiteouts, owners)
+    walk = _Walk(whiteouts, owners, tidy)
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield from walk.root(root, lowers)
@@ -93,6 +98,7 @@ class _Level:
 class _Walk:
     style: WhiteoutStyle
     owners: Owners
+    tidy: bool
     levels: list[_Level] = field(default_factory=list)
 
     def root(self, fd: int, lowers: Sequence[Path] | None) -> Iterator[Change]:
@@ -127,10 +133,12 @@ class _Walk:
     def _enter(self, level: _Level, name: str, path: str, xattrs: dict[str, bytes]) -> Iterator[Change]:
         opaque = is_opaque(self.style, xattrs)
         lowers = None if level.lowers is None else merged_below(level.lowers, name, self.style)
-        if opaque and (lowers or lowers is None):
-            yield Opaque(path)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=level.fd)
         self.levels.append(_Level(fd, f"{path}/", _sorted(fd), [] if opaque and lowers is not None else lowers))
+        if opaque and (lowers or lowers is None):
+            yield Opaque(path)
+        elif opaque and self.tidy and isinstance(self.style, OverlayTrusted | OverlayUser):
+            os.removexattr(fd, f"{self.style.prefix}opaque")
 
     def _present(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> Present:
         mode = status.st_mode

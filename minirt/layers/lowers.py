@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minirt.layers.metadata import read_xattrs
-from minirt.layers.styles import OverlayTrusted, OverlayUser, WhiteoutStyle, is_whiteout_device
+from minirt.layers.styles import OverlayTrusted, OverlayUser, WhiteoutStyle
 
-__all__ = ["attributes_of", "exists_below", "is_opaque", "merged_below", "names_below"]
+__all__ = ["attributes_of", "is_opaque", "merged_below", "names_below"]
 
 
 def merged_below(directories: Sequence[Path], name: str, style: WhiteoutStyle) -> list[Path]:
@@ -28,18 +28,6 @@ def merged_below(directories: Sequence[Path], name: str, style: WhiteoutStyle) -
         if is_opaque(style, attributes_of(path)):
             break
     return merged
-
-
-def exists_below(directories: Sequence[Path], parts: Sequence[str], style: WhiteoutStyle) -> bool:
-    """Whether the path ``parts`` shows in the merged ``directories``. Symbolic links are not followed."""
-    for part in parts[:-1]:
-        directories = merged_below(directories, part, style)
-    for directory in directories:
-        try:
-            return not is_whiteout_device((directory / parts[-1]).lstat())
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    return False
 
 
 def names_below(directories: Sequence[Path]) -> set[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath
-from minirt.layers.lowers import exists_below, names_below
+from minirt.layers.lowers import names_below
 from minirt.layers.metadata import Metadata, metadata_of, put_metadata
 from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, Plain, WhiteoutStyle, is_whiteout_device
 from minirt.layers.tar_read import Member
@@ -110,8 +110,8 @@ class Place:
         if isinstance(self._style, Plain):
             self._remove_lower(parts)
             return
-        if self._lowers is not None and not exists_below(self._lowers, parts, self._style):
-            return  # in a directory of this layer alone, overlayfs would show the mark as a device
+        # Made even if nothing lies below: unpacked layers are shared, and under another image something may. The price:
+        # in a directory that no other layer has, overlayfs lists the mark's name, and says "no such file" to who looks.
         fd, parent = self._parent(parts)
         found = _lstat(fd, parts[-1])
         if found is None:

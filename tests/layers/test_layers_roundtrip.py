@@ -98,7 +98,10 @@ def test_any_history_on_real_overlayfs_comes_back_equal(base: list[Step], histor
             carry_out(plan, mounts.mount(lowers, upper), privileged=True)
             mounts.umount()
             seen = comparable(mounts.mount([upper, *lowers]))
+            list(changes(upper, whiteouts=STYLE, owners=OWNERS, lowers=lowers, tidy=True))
             tar = packed(upper, STYLE, OWNERS, lowers)
+            assert packed(upper, STYLE, OWNERS, lowers) == tar
+            assert comparable(mounts.mount([upper, *lowers])) == seen
             assert comparable(unpacked(tar, plain, Plain(), OWNERS)) == seen
             again.insert(0, unpacked(tar, Path(name) / f"again{number}", STYLE, OWNERS, again))
             assert comparable(mounts.mount(again)) == seen

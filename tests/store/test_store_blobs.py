@@ -139,6 +139,17 @@ def test_storing_again_heals_a_damaged_blob(store: Store) -> None:
     assert store.read(put.digest) == b"hello"
 
 
+def test_a_file_made_elsewhere_is_taken_over(store: Store) -> None:
+    """adopt() moves a finished file among the blobs, unless its size is not the announced one."""
+    path = store.home / "tmp" / "packed"
+    path.write_bytes(b"layer")
+    with pytest.raises(CorruptBlob):
+        store.adopt(path, LAYER, Digest.of(b"layer"), 4)
+    assert store.adopt(path, LAYER, Digest.of(b"layer"), 5).size == 5
+    assert store.read(Digest.of(b"layer")) == b"layer"
+    assert not path.exists()
+
+
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(small_disk: Path) -> None:
     """Running out of space while writing a blob raises StorageFull and frees what was written."""
     store = Store(small_disk / "home")
