@@ -112,7 +112,7 @@ GROUPS: Mapping[str, Group] = {
         {name: name for name in _SAME_IN_IMAGE} | {"ls": "images", "rm": "rmi"} | _members("image"),
         {"list": "ls", "remove": "rm"},
     ),
-    "network": Group("Manage networks", _members("network"), {"list": "ls", "remove": "rm"}),
+    "network": Group("Manage networks", _members("network"), {"list": "ls"}),
     "system": Group("Manage Docker", {"info": "info"} | _members("system")),
     "volume": Group("Manage volumes", _members("volume"), {"list": "ls", "remove": "rm"}),
 }

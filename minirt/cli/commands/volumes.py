@@ -105,7 +105,7 @@ def _row(attrs: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 
 @command(
     "rm",
-    "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
+    "Remove one or more volumes",
     usage="[OPTIONS] VOLUME [VOLUME...]",
     arity=(1, None),
     operands="volume",
