@@ -104,10 +104,12 @@ class ImageStore:
         image = names.find(text, self._images())
         name = None if names.is_id(text, image) else names.reference_in(text, image)
         gone, delete = plan_removal(image, name, self._in_use(image.id), force)
-        if not delete and set(gone) == set(image.names):
-            self.store.add_untagged(image.descriptor)  # a container runs from it: it lives on without a name
-        for ref in gone:
-            self.store.remove_reference(ref)
+        with self.store.lease():
+            self.store.has(image.descriptor.digest)  # held: no sweep takes it between its last name and what follows
+            for ref in gone:
+                self.store.remove_reference(ref)
+            if not delete and set(gone) == set(image.names):
+                self.store.add_untagged(image.descriptor)  # a container runs from it: it lives on without a name
         if not delete:
             return Removal(tuple(ref.familiar for ref in gone))
         return self._delete([image], gone)
@@ -217,12 +219,20 @@ class ImageStore:
                 self._known[descriptor.digest] = known
         return views.named(known, refs)
 
+    def _id_of(self, descriptor: Descriptor) -> Digest | None:
+        try:
+            return self._read(descriptor, ()).id
+        except MinirtError:
+            return None
+
     def _fresh(self, image_id: Digest) -> StoredImage:
         return next(image for image in self._images() if image.id == image_id)
 
     def _delete(self, doomed: Sequence[StoredImage], untagged: Sequence[Reference]) -> Removal:
-        for image in doomed:
-            self.store.remove_untagged(image.descriptor.digest)
+        ids = {image.id for image in doomed}
+        for descriptor in self.store.untagged():
+            if self._id_of(descriptor) in ids:
+                self.store.remove_untagged(descriptor.digest)
         left = {diff_id for image in self._images() for diff_id in image.config.diff_ids}
         # One layer may stand twice in an image; each is told once, base first.
         layers = dict.fromkeys(d for image in doomed for d in image.config.diff_ids if d not in left)

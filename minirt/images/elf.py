@@ -94,6 +94,8 @@ class _Reader:
             else:
                 kind, offset, address, _, length = self._unpack("IIIII", at)
             found.append((kind, offset, address, length))
+        if not found:
+            raise ValueError("an object file, not a program or library")
         return found
 
     def _tags(self, offset: int, size: int) -> list[tuple[int, int]]:
