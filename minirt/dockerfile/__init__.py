@@ -7,6 +7,7 @@ Nothing here touches a file or builds anything. The way in is :func:`parse`; the
 from minirt.dockerfile.document import Directive, Dockerfile, Notice, Stage
 from minirt.dockerfile.expansion import Expanded, expand
 from minirt.dockerfile.forms import ArgDeclaration, Command, ExecForm, Heredoc, InlineFile, Pair, ShellForm
+from minirt.dockerfile.help import FlagHelp, InstructionHelp, keywords, mount_options, reference
 from minirt.dockerfile.ignore import Ignore, IgnorePattern
 from minirt.dockerfile.instructions import (
     KEYWORDS,
@@ -58,6 +59,7 @@ __all__ = [
     "ExecForm",
     "Expanded",
     "Expose",
+    "FlagHelp",
     "From",
     "Healthcheck",
     "Heredoc",
@@ -65,6 +67,7 @@ __all__ = [
     "IgnorePattern",
     "InlineFile",
     "Instruction",
+    "InstructionHelp",
     "KEYWORDS",
     "Label",
     "Maintainer",
@@ -87,6 +90,9 @@ __all__ = [
     "Workdir",
     "expand",
     "expand_instruction",
+    "keywords",
+    "mount_options",
     "parse",
     "parse_trigger",
+    "reference",
 ]
