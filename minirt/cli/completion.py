@@ -110,7 +110,7 @@ def _commands(resolved: Resolved) -> list[Completion]:
 
 def _flags(command: Command) -> Iterator[Completion]:
     for flag in sorted(command.flags, key=lambda flag: flag.long):
-        if not flag.not_yet:
+        if not flag.not_yet and not flag.hidden:
             yield Completion(flag.long, "flag", flag.help or "")
     for flag in command.flags:
         if flag.short and not flag.not_yet:
@@ -234,7 +234,7 @@ def _command_markdown(command: Command, path: str, resolved: Resolved, name: str
     lines = [f"**`{path}`** `{command.usage}`", command.help or ""]
     if others:
         lines.append(f"Also: {', '.join(others)}")
-    flags = [flag for flag in sorted(command.flags, key=lambda flag: flag.long) if not flag.not_yet]
+    flags = [flag for flag in sorted(command.flags, key=lambda flag: flag.long) if not flag.not_yet and not flag.hidden]
     if flags:
         lines.append("| option | |\n|---|---|\n" + "\n".join(_flag_row(flag) for flag in flags))
     return "\n\n".join(lines) + "\n"

@@ -85,10 +85,10 @@ def container_flags() -> list[Flag]:
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
         values("--label", "l", "Set meta data on a container", parse=label_pair),
         values("--label-file", "", "Read in a line delimited file of labels"),
-        values("--mount", "", "Attach a filesystem mount to the container", word="mount"),
+        values("--mount", "", "Attach a filesystem mount to the container", word="mount", parse=_mount),
         value("--name", "", "Assign a name to the container"),
         value("--network", "", "Connect a container to a network", word="network"),
-        value("--net", "", "The same as --network", word="network"),
+        value("--net", "", "The same as --network", word="network", hidden=True),
         value("--platform", "", "Set platform if server is multi-platform capable"),
         switch("--privileged", "", "Give extended privileges to this container"),
         value(
@@ -149,6 +149,12 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "stop_signal": options["stop_signal"] or None,
         "stop_timeout": options["stop_timeout"],
     }
+
+
+def _mount(text: str) -> str:
+    """Checked at once, so that the mistake is told with the flag's name; read again where the directory is known."""
+    parse_mount(text)
+    return text
 
 
 def _policy(text: str) -> str:

@@ -68,10 +68,19 @@ def switch(long: str, short: str, text: str, *, name: str = "", default: bool = 
 
 
 def value(
-    long: str, short: str, text: str, *, word: str = "string", name: str = "", parse: Parse = str, default: Any = ""
+    long: str,
+    short: str,
+    text: str,
+    *,
+    word: str = "string",
+    name: str = "",
+    parse: Parse = str,
+    default: Any = "",
+    hidden: bool = False,
 ) -> Flag:
     """One value; the last one given counts. ``parse`` may raise ValueError or a MinirtError."""
-    return Flag(long, short, text, word=word, name=name or _identifier(long), type=_Value(parse), default=default)
+    name = name or _identifier(long)
+    return Flag(long, short, text, word=word, name=name, type=_Value(parse), default=default, hidden=hidden)
 
 
 def values(long: str, short: str, text: str, *, word: str = "list", name: str = "", parse: Parse = str) -> Flag:

@@ -23,7 +23,7 @@ def command_help(command: Command, path: str, columns: int = 80) -> str:
     aliases = aliases_of(words)
     if len(aliases) > 1:
         parts.append("Aliases:\n  " + ", ".join(f"{program} {alias}" for alias in aliases))
-    flags = [flag for flag in command.flags if not flag.not_yet]
+    flags = [flag for flag in command.flags if not flag.not_yet and not flag.hidden]
     if flags:
         parts.append("Options:\n" + "\n".join(flag_lines(flags, columns)))
     refused = [flag.long for flag in command.flags if flag.not_yet]

@@ -57,7 +57,7 @@ def _start_attached(session: Session, names: tuple[str, ...], interactive: bool)
     flags=[
         absent("--signal", "s", "Signal to send to the container"),
         number("--timeout", "t", "Seconds to wait before killing the container"),
-        number("--time", "", "The same as --timeout"),
+        value("--time", "", "The same as --timeout", word="int", parse=int, default=None, hidden=True),
     ],
 )
 def stop(session: Session, arguments: tuple[str, ...], **options: Any) -> None:

@@ -53,7 +53,7 @@ def _driver(text: str) -> str:
         value("--driver", "d", 'Specify volume driver name (default "local")', parse=_driver, default="local"),
         values("--label", "", "Set metadata for a volume", parse=label_pair),
         absent("--opt", "o", "Set driver specific options", word="map"),
-        value("--name", "", "Specify volume name"),
+        value("--name", "", "Specify volume name", hidden=True),
     ],
 )
 def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
