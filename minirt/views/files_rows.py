@@ -35,6 +35,8 @@ class _Folder:
     own: History | None = None
     folders: dict[str, _Folder] = field(default_factory=dict)
     files: list[History] = field(default_factory=list)
+    closed: bool | None = None
+    plain: bool | None = None
 
     def all_files(self) -> Iterator[History]:
         yield from self.files
@@ -111,7 +113,7 @@ def _open(folder: _Folder, depth: int, most: int, layers: int) -> Iterator[Row]:
             continue
         if isinstance(entry, History):
             yield _file(name, entry, depth)
-        elif _closed(entry):
+        elif _is_closed(entry):
             yield _whole(name, entry, depth)
         else:
             yield _folder(name, entry, depth)
@@ -122,9 +124,18 @@ def _open(folder: _Folder, depth: int, most: int, layers: int) -> Iterator[Row]:
 
 
 def _plain(entry: _Folder | History) -> bool:
+    """Whether nothing happened to it since the base. Asked often, so remembered."""
     if isinstance(entry, History):
         return entry.plain and entry.layer == 0
-    return all(history.plain and history.layer == 0 for history in entry.all_files())
+    if entry.plain is None:
+        entry.plain = all(map(_plain, entry.files)) and all(map(_plain, entry.folders.values()))
+    return entry.plain
+
+
+def _is_closed(folder: _Folder) -> bool:
+    if folder.closed is None:
+        folder.closed = _closed(folder)
+    return folder.closed
 
 
 def _closed(folder: _Folder) -> bool:

@@ -30,6 +30,7 @@ def files_graph(name: str, layers: Sequence[FileLayer], *, limit: int = 40, stab
     """
     union = unite(layers)
     rows = rows_of(union, layers, limit=limit, stable=stable)
+    totals = _totals(union, layers, stable)
     nodes = [*_stack(layers, stable)]
     top = len(layers) * (_LAYER_ROW + 3) + 14.0
     nodes.append(_headings(layers, top))
@@ -37,32 +38,33 @@ def files_graph(name: str, layers: Sequence[FileLayer], *, limit: int = 40, stab
     return Graph(
         id="files",
         title=f"Files of {name}",
-        subtitle=_totals(union, layers, stable),
+        subtitle=totals,
         nodes=tuple(nodes),
         legend=(
             LegendItem(Look.VISIBLE, "this layer's version is seen"),
             LegendItem(Look.HIDDEN, "hidden by a layer above, but still in the image"),
             LegendItem(Look.WHITEOUT, "whiteout: hides the path"),
         ),
-        text=files_table(name, layers, limit=limit, stable=stable),
+        text=_table(name, layers, rows, totals, stable),
     )
 
 
 def files_table(name: str, layers: Sequence[FileLayer], *, limit: int = 40, stable: bool = False) -> str:
     """The text twin: each path, whether a container sees it, and what each layer did to it."""
     union = unite(layers)
-    head = f"Files of {name}. {_totals(union, layers, stable)}".rstrip()
+    rows = rows_of(union, layers, limit=limit, stable=stable)
+    return _table(name, layers, rows, _totals(union, layers, stable), stable)
+
+
+def _table(name: str, layers: Sequence[FileLayer], rows: Sequence[Row], totals: str, stable: bool) -> str:
     stack = [
         [str(number), _size(layer.layer, stable), created_words(layer.layer.created_by)[:70]]
         for number, layer in enumerate(layers, 1)
     ]
-    rows = [
-        ["  " * row.depth + row.name, "yes" if row.seen else "no", row.words, _story(row)]
-        for row in rows_of(union, layers, limit=limit, stable=stable)
-    ]
-    parts = [head, text_table(("Layer", "Size", "Made by"), stack, right=(0, 1))]
-    if rows:
-        parts.append(text_table(("Path", "Seen", "Size", "Layers"), rows, right=(2,)))
+    lines = [["  " * row.depth + row.name, "yes" if row.seen else "no", row.words, _story(row)] for row in rows]
+    parts = [f"Files of {name}. {totals}".rstrip(), text_table(("Layer", "Size", "Made by"), stack, right=(0, 1))]
+    if lines:
+        parts.append(text_table(("Path", "Seen", "Size", "Layers"), lines, right=(2,)))
     return "\n\n".join(parts)
 
 

@@ -82,44 +82,59 @@ class History:
 def unite(layers: Sequence[FileLayer]) -> dict[str, History]:
     """Every path that any layer names, sorted. Directories merge: a second entry for one hides nothing."""
     union: dict[str, History] = {}
+    folders: set[str] = set()
     for number, layer in enumerate(layers):
         # Within a layer whiteouts speak of the layers below, whatever their order in the tar (image-spec, layer.md).
         for entry in layer.entries:
             if entry.whiteout or entry.opaque:
-                _hide(union, number, entry)
+                _hide(union, folders, number, entry)
         for entry in layer.entries:
             if not (entry.whiteout or entry.opaque):
-                _write(union, number, entry)
+                _write(union, folders, number, entry)
     return dict(sorted(union.items(), key=lambda item: item[0].split("/")))
 
 
-def _write(union: dict[str, History], number: int, entry: FileEntry) -> None:
+def _write(union: dict[str, History], folders: set[str], number: int, entry: FileEntry) -> None:
     path = entry.path.strip("/")
     if not path:
         return
-    history = union.setdefault(path, History(path))
+    history = union.get(path)
+    if history is None:
+        history = union[path] = History(path)
+        _remember(folders, path)
     directory = entry.kind == "directory"
     if history.directory and directory and history.seen:
         return
     if history.seen:
         history.hide()
         if history.directory and not directory:
-            _hide_below(union, path)
+            _hide_below(union, folders, path)
     history.directory = directory
     history.marks[number] = Mark.VISIBLE
     history.size = history.sizes[number] = entry.size
 
 
-def _hide(union: dict[str, History], number: int, entry: FileEntry) -> None:
+def _hide(union: dict[str, History], folders: set[str], number: int, entry: FileEntry) -> None:
     path = _real_path(entry.path)
-    _hide_below(union, path)
+    _hide_below(union, folders, path)
     if entry.whiteout:
         history = union.setdefault(path, History(path))
         history.hide()
         history.marks[number] = Mark.WHITEOUT
 
 
-def _hide_below(union: dict[str, History], path: str) -> None:
+def _remember(folders: set[str], path: str) -> None:
+    """All directories above ``path`` have something below them."""
+    folder = path.rpartition("/")[0]
+    while folder and folder not in folders:
+        folders.add(folder)
+        folder = folder.rpartition("/")[0]
+
+
+def _hide_below(union: dict[str, History], folders: set[str], path: str) -> None:
+    # Most whiteouts are of files: those need no look at every path there is.
+    if path and path not in folders:
+        return
     prefix = f"{path}/" if path else ""
     for name, history in union.items():
         if name.startswith(prefix):
