@@ -38,14 +38,16 @@ class Patience:
     connect: float = 10.0
     read: float = 30.0
 
-    def wait(self, attempt: int, retry_after: str | None = None) -> float:
-        """Seconds before try ``attempt + 1``; a server's ``Retry-After`` counts, up to the longest wait."""
+    def wait(self, attempt: int, retry_after: str | None = None) -> float | None:
+        """Seconds before the next try; None if the server's ``Retry-After`` is more than the longest wait."""
         asked = _retry_after(retry_after)
-        return min(self.longest_wait, max(asked, self.first_wait * float(2**attempt)))
+        own = min(self.longest_wait, self.first_wait * float(2**attempt))
+        return None if asked > self.longest_wait else max(asked, own)
 
 
-def pause(seconds: float, cancel: Cancel | None) -> None:
+def pause(seconds: float | None, cancel: Cancel | None) -> None:
     """Sleep, but wake and raise :class:`Cancelled` as soon as ``cancel`` is raised."""
+    seconds = seconds or 0.0
     if cancel is None:
         time.sleep(seconds)
         return
@@ -91,19 +93,19 @@ class Transport:
             if cancel is not None:
                 cancel.check()
             last = attempt == attempts - 1
-            retry_after: str | None = None
+            wait = self.patience.wait(attempt)
             try:
                 response = self._follow(method, url, dict(headers or {}), authorization, body, verify)
             except _Broken as error:
                 if last:
                     raise dropped(url, error.why) from error.why
             else:
-                if response.status not in _AGAIN or last:
+                wait = self.patience.wait(attempt, response.headers.get("Retry-After"))
+                if response.status not in _AGAIN or last or wait is None:
                     return response
-                retry_after = response.headers.get("Retry-After")
                 response.drain_conn()
                 response.release_conn()
-            pause(self.patience.wait(attempt, retry_after), cancel)
+            pause(wait, cancel)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def fetch(self, url: str, *, limit: int, cancel: Cancel | None = None, verify: bool = True) -> tuple[int, bytes]:

@@ -14,6 +14,7 @@ from minirt.registry.hosts import Endpoint
 
 __all__ = ["answered", "dropped", "joined", "unreachable"]
 
+_HUB = "registry-1.docker.io"
 _OFFLINE = "Check the network. Without one, FROM minirt/base works: minirt makes it from this machine's own programs."
 
 
@@ -90,8 +91,8 @@ def joined(failures: list[tuple[Endpoint, MinirtError]]) -> MinirtError:
 
 
 def _unresolved(host: str, error: socket.gaierror) -> RegistryUnreachable:
-    # EAI_NONAME is an answer (there is no such name); EAI_AGAIN means that nobody could be asked.
-    if error.errno == socket.EAI_NONAME and host != "registry-1.docker.io":
+    # "No such name" is also what a machine without any network says: whether another name is known tells the two apart.
+    if error.errno == socket.EAI_NONAME and host != _HUB and _resolves(_HUB):
         return RegistryUnreachable(
             f"there is no machine named {host.rsplit(':', 1)[0]}",
             cause="the part before the first / of an image's name is the registry's host, when it has a dot or a colon",
@@ -102,6 +103,14 @@ def _unresolved(host: str, error: socket.gaierror) -> RegistryUnreachable:
         cause=f"its name cannot be looked up ({error.strerror}): most likely there is no network",
         hint=_OFFLINE,
     )
+
+
+def _resolves(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, 443)
+    except OSError:
+        return False
+    return True
 
 
 def _tls(host: str, chain: tuple[BaseException, ...]) -> RegistryUnreachable:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -121,6 +124,45 @@ def test_too_many_requests_for_ever(place, client):
     with pytest.raises(RegistryError, match="too many requests") as caught:
         client.manifest(place.ref("app"))
     assert "MINIRT_REGISTRY_MIRRORS" in caught.value.hint
+
+
+def test_an_hour_is_not_waited_for(place):
+    """A server that asks to come back in an hour is believed at once."""
+    place.trouble.faults = [Fault("/manifests/", times=9, status=429, headers=(("Retry-After", "3600"),))]
+    with pytest.raises(RegistryError, match="too many requests"):
+        RegistryClient().manifest(place.ref("app"))
+    assert len(place.trouble.seen) == 1
+
+
+def test_through_a_proxy(place):
+    """Where a proxy is named, requests for other machines go to it, and those for this one do not."""
+    place.image("library/app", DATA)
+    client = RegistryClient(
+        ("http://mirror.invalid",), patience=QUICK, proxies={"http": f"http://{place.address}", "no_proxy": "x.invalid"}
+    )
+    assert client.manifest(Reference.parse("app"))[0].media_type == MANIFEST
+    assert place.trouble.seen[0][1] == "http://mirror.invalid/v2/library/app/manifests/latest"
+    direct = RegistryClient(("http://a.x.invalid",), patience=QUICK, proxies={"http": f"http://{place.address}"})
+    direct.manifest(place.ref("library/app"))
+    assert place.trouble.seen[-1][1] == "/v2/library/app/manifests/latest"
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not here to make a certificate")
+def test_a_certificate_nobody_vouches_for(place, tmp_path):
+    """A registry with a certificate of its own is refused with the reason, and served when named as insecure."""
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run(make.split(), check=True, capture_output=True, cwd=tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    place.image("library/app", DATA)
+    server = place.server._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with pytest.raises(MinirtError) as caught:
+        RegistryClient((f"https://{place.address}",), patience=QUICK).manifest(Reference.parse("app"))
+    assert f"no secure connection to {place.address}" in caught.value.cause
+    insecure = RegistryClient(insecure=(place.address,), patience=QUICK)
+    assert insecure.manifest(place.ref("library/app"))[0].media_type == MANIFEST
 
 
 def test_slow_server_is_waited_for_once_more(place, client):

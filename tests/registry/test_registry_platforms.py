@@ -85,10 +85,10 @@ def test_an_origin_is_scheme_host_and_port():
 
 
 def test_waits_grow_and_follow_the_server():
-    """Waits double up to the longest; Retry-After counts, in seconds or as a date that is past."""
+    """Waits double up to the longest; Retry-After counts, and one that is too long means not to wait at all."""
     patience = Patience(first_wait=1, longest_wait=5)
     assert [patience.wait(n) for n in range(4)] == [1, 2, 4, 5]
     assert patience.wait(0, "3") == 3
-    assert patience.wait(0, "999") == 5
+    assert patience.wait(0, "999") is None
     assert patience.wait(0, "Wed, 21 Oct 2015 07:28:00 GMT") == 1
     assert patience.wait(0, "soon") == 1

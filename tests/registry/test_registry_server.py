@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -83,8 +84,10 @@ def test_skopeo_pushes_and_pulls(place, tmp_path: Path):
     manifest = place.image("app", DATA)
     copy = ["skopeo", "copy", "-q", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]
     there = f"docker://{place.address}"
-    subprocess.run([*copy, f"{there}/app:latest", f"{there}/copy/of:1"], check=True)
-    subprocess.run([*copy, f"{there}/copy/of:1", f"oci:{tmp_path / 'out'}:x"], check=True)
+    (tmp_path / "auth.json").write_text("{}")  # not the one of whoever runs the tests
+    environment = {**os.environ, "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
+    subprocess.run([*copy, f"{there}/app:latest", f"{there}/copy/of:1"], check=True, env=environment)
+    subprocess.run([*copy, f"{there}/copy/of:1", f"oci:{tmp_path / 'out'}:x"], check=True, env=environment)
     index = json.loads((tmp_path / "out" / "index.json").read_bytes())
     assert index["manifests"][0]["digest"] == str(Digest.of(manifest.to_bytes()))
     assert index["manifests"][0]["mediaType"] == MANIFEST
