@@ -150,7 +150,7 @@ def _flag_items(runtime: Runtime, spot: Spot, cell: DockerfileCell) -> list[Item
         return [*stages, *(Item(f"--from={item.text}", "image") for item in facade.image_items(runtime))]
     known = facade.instruction(spot.keyword)
     flags = known.flags if known is not None else ()
-    return [Item(flag.text, "flag", flag.note) for flag in facade.flags_of(flags)]
+    return [Item(flag.name + ("=" if flag.value else ""), "flag", flag.summary) for flag in flags]
 
 
 def _operand_items(runtime: Runtime, spot: Spot, cell: DockerfileCell) -> list[Item]:

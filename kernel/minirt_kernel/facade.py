@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from minirt.errors import MinirtError
 
@@ -18,6 +19,27 @@ _MOST = 200
 """No list that a learner reads is longer; a directory of ten thousand files need not be shown whole."""
 
 
+class FlagHelp(Protocol):
+    """A flag of an instruction: ``name`` with its dashes, ``value`` empty for a switch."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+
+
+class InstructionHelp(Protocol):
+    """What the runtime says of an instruction."""
+
+    @property
+    def keyword(self) -> str: ...
+    @property
+    def flags(self) -> Sequence[FlagHelp]: ...
+    def markdown(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One completion: what stands there then, its kind (an icon in JupyterLab), and a word about it."""
@@ -27,8 +49,8 @@ class Item:
     note: str = ""
 
 
-def instruction(keyword: str) -> Any:
-    """The reference of a Dockerfile instruction (keyword, syntax, summary, example, flags), or None."""
+def instruction(keyword: str) -> InstructionHelp | None:
+    """The reference of a Dockerfile instruction, or None."""
     from minirt.engine import dockerfile_help
 
     return dockerfile_help(keyword.upper())

@@ -54,15 +54,15 @@ def explain(runtime: Runtime, code: str, cursor: int) -> str:
 
 def _instruction(text: str, end: int) -> str:
     spot = locate(text, end)
-    word = spot.typed
-    if word.startswith("--"):
-        known = facade.instruction(spot.keyword)
-        name = word.partition("=")[0]
-        for flag in known.flags if known is not None else ():
+    known = facade.instruction(spot.keyword)
+    if known is not None and spot.typed.startswith("--"):
+        name = spot.typed.partition("=")[0]
+        for flag in known.flags:
             if flag.name == name:
-                return f"**`{flag.name}`** (`{known.keyword}`)\n\n{flag.summary}\n"
-    known = facade.instruction(word) or facade.instruction(spot.keyword)
-    return facade.instruction_markdown(known) if known is not None else ""
+                value = f"={flag.value}" if flag.value else ""
+                return f"**`{flag.name}{value}`** (`{known.keyword}`)\n\n{flag.summary}\n"
+    found = facade.instruction(spot.typed) or known
+    return found.markdown() if found is not None else ""
 
 
 def _plain(markdown: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 
 from minirt import __version__
-from minirt_kernel.cells import PythonCell, classify
+from minirt_kernel.cells import Cell, PythonCell, classify
 from minirt_kernel.extension import load
 
 __all__ = ["MinirtKernel"]
@@ -69,8 +69,8 @@ class MinirtKernel(IPythonKernel):
         self.runtime.close()
         return super().do_shutdown(restart)
 
-    def _cell(self, code: str) -> Any:
-        return classify(code, self.shell.user_ns.__contains__)
+    def _cell(self, code: str) -> Cell:
+        return classify(code, self.runtime.shell.user_ns.__contains__)
 
 
 def _find_programs() -> None:
