@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from minirt.errors import InvalidReference, MinirtError
 from minirt.images import names, views
 from minirt.images.base import BASE, BaseImage
-from minirt.images.facts import LayerFacts, layer_facts
+from minirt.images.facts import LayerFacts, layer_content, layer_facts
 from minirt.images.image import StoredImage, read_image
 from minirt.images.load import load
 from minirt.images.pull import pull
@@ -126,7 +126,7 @@ class ImageStore:
 
     def size(self, image: StoredImage) -> int:
         """Bytes of file content in all its layers: the SIZE of ``docker images``."""
-        return sum(self.facts(descriptor, diff_id).content for descriptor, diff_id in image.layers)
+        return sum(layer_content(self.store, descriptor, diff_id) for descriptor, diff_id in image.layers)
 
     def facts(self, descriptor: Descriptor, diff_id: Digest) -> LayerFacts:
         """The figures of one layer."""
@@ -134,7 +134,7 @@ class ImageStore:
 
     def history(self, text: str) -> tuple[HistoryRow, ...]:
         """The rows of ``docker history``, newest first. Raises as :meth:`get`."""
-        return views.history(self.get(text), self.facts)
+        return views.history(self.get(text), lambda layer, diff_id: layer_content(self.store, layer, diff_id))
 
     def inspect(self, text: str) -> dict[str, Any]:
         """The document of ``docker image inspect``. Raises as :meth:`get`."""

@@ -14,7 +14,7 @@ from minirt.model.digest import Digest
 from minirt.model.manifest import Descriptor
 from minirt.store import Store, atomic_write
 
-__all__ = ["LayerFacts", "layer_facts"]
+__all__ = ["LayerFacts", "layer_content", "layer_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ def layer_facts(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerF
     kept.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(kept, json.dumps(asdict(facts)).encode(), durable=False)
     return facts
+
+
+def layer_content(store: Store, descriptor: Descriptor, diff_id: Digest) -> int:
+    """Bytes of file content in a layer. Where it was built or is unpacked, its label says so without a walk."""
+    try:
+        return int(json.loads((store.home / "layers" / diff_id.hex / "layer.json").read_text())["content_bytes"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return layer_facts(store, descriptor, diff_id).content
 
 
 def _walk(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerFacts:

@@ -11,10 +11,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minirt.images.facts import layer_facts
 from minirt.images.image import StoredImage
+from minirt.layers.streams import decompress
 from minirt.layers.tar_write import DIRECTORY, END, FILE, entry_header, padding
 from minirt.model.digest import Digest
-from minirt.model.manifest import REF_NAME, Index, canonical_json
+from minirt.model.manifest import LAYER_ZSTD, REF_NAME, Descriptor, Index, canonical_json
 from minirt.model.reference import Reference
 from minirt.store import Store
 
@@ -38,21 +40,33 @@ def save(store: Store, images: Sequence[StoredImage]) -> Iterator[bytes]:
     if any(_tags(image) for image in images):
         texts["repositories"] = _repositories(images)
     yield _header("blobs/", DIRECTORY, 0)
-    for algorithm, digests in _blobs(images).items():
-        yield _header(f"blobs/{algorithm}/", DIRECTORY, 0)
-        for digest in digests:
-            yield from _blob(store, digest)
+    folder = ""
+    for digest, chunks in sorted(_blobs(store, images).items()):
+        if folder != digest.algorithm:
+            folder = digest.algorithm
+            yield _header(f"blobs/{folder}/", DIRECTORY, 0)
+        yield from chunks
     for name, data in sorted(texts.items()):
         yield _header(name, FILE, len(data)) + data + bytes(padding(len(data)))
     yield END
 
 
-def _blobs(images: Sequence[StoredImage]) -> dict[str, list[Digest]]:
-    found: set[Digest] = set()
+def _blobs(store: Store, images: Sequence[StoredImage]) -> dict[Digest, Iterator[bytes]]:
+    """Every blob once, as the chunks of its member; nothing is read before its turn."""
+    found: dict[Digest, Iterator[bytes]] = {}
     for image in images:
-        found |= {image.descriptor.digest, image.manifest.config.digest}
-        found |= {layer.digest for layer in image.manifest.layers}
-    return {name: [d for d in sorted(found) if d.algorithm == name] for name in sorted({d.algorithm for d in found})}
+        for digest in (image.descriptor.digest, image.manifest.config.digest):
+            found.setdefault(digest, _blob(store, digest))
+        for layer, diff_id in image.layers:
+            found.setdefault(layer.digest, _blob(store, layer.digest))
+            if _for_docker(layer, diff_id) != layer.digest:
+                found.setdefault(diff_id, _unpacked(store, layer, diff_id))
+    return found
+
+
+def _for_docker(layer: Descriptor, diff_id: Digest) -> Digest:
+    """The blob ``manifest.json`` names for a layer: of zstd, which docker before 23 cannot read, the bare tar."""
+    return diff_id if layer.media_type == LAYER_ZSTD else layer.digest
 
 
 def _blob(store: Store, digest: Digest) -> Iterator[bytes]:
@@ -61,8 +75,17 @@ def _blob(store: Store, digest: Digest) -> Iterator[bytes]:
     with store.open(digest, size) as data:
         while chunk := data.read(_CHUNK):
             yield chunk
-    if padding(size):
-        yield bytes(padding(size))
+    yield bytes(padding(size))
+
+
+def _unpacked(store: Store, layer: Descriptor, diff_id: Digest) -> Iterator[bytes]:
+    size = layer_facts(store, layer, diff_id).tar
+    yield _header(_path(diff_id), FILE, size)
+    with store.open(layer.digest, layer.size) as data:
+        tar = decompress(data, layer.media_type)
+        while chunk := tar.read(_CHUNK):
+            yield chunk
+    yield bytes(padding(size))
 
 
 def _index(images: Sequence[StoredImage]) -> bytes:
@@ -81,7 +104,7 @@ def _docker_manifest(images: Sequence[StoredImage]) -> bytes:
         {
             "Config": _path(image.manifest.config.digest),
             "RepoTags": [tag.familiar for tag in _tags(image)],
-            "Layers": [_path(layer.digest) for layer in image.manifest.layers],
+            "Layers": [_path(_for_docker(layer, diff_id)) for layer, diff_id in image.layers],
         }
         for image in images
     ]

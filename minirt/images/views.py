@@ -17,6 +17,7 @@ from minirt.model.reference import Reference
 __all__ = ["HistoryRow", "StackLayer", "history", "inspect", "matches", "merged", "named", "stack", "to_save"]
 
 Facts = Callable[[Descriptor, Digest], LayerFacts]
+Content = Callable[[Descriptor, Digest], int]
 _NEVER = "0001-01-01T00:00:00Z"  # how Go writes a time that is not set
 
 
@@ -54,12 +55,12 @@ class StackLayer:
         return self.descriptor.size
 
 
-def history(image: StoredImage, facts: Facts) -> tuple[HistoryRow, ...]:
+def history(image: StoredImage, content: Content) -> tuple[HistoryRow, ...]:
     """Newest first. An image with a history that does not fit its layers gets one row per layer."""
     rows: list[HistoryRow] = []
     layers = iter(image.layers)
     for entry, layer in _made_by(image):
-        size = facts(*next(layers)).content if layer is not None else 0
+        size = content(*next(layers)) if layer is not None else 0
         rows.append(HistoryRow(None, entry[0], entry[1], size, entry[2], (), layer))
     if rows:
         rows[-1] = replace(rows[-1], id=image.id, tags=image.tags)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from minirt.images import ImageStore, StoredImage
 from minirt.model.config import ContainerConfig, History, ImageConfig
 from minirt.model.digest import Digest
-from minirt.model.manifest import CONFIG, LAYER, MANIFEST, Manifest
+from minirt.model.manifest import CONFIG, LAYER, LAYER_ZSTD, MANIFEST, Manifest
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 from minirt.registry.client import RegistryClient
@@ -47,13 +48,16 @@ class Maker:
         created: str = "2026-01-02T03:04:05Z",
         cmd: str = "sh",
         platform: Platform | None = None,
+        zstd: bool = False,
     ) -> StoredImage:
         store = self.images.store
-        descriptors = [store.put(tar_of(layer), LAYER) for layer in layers]
+        tars = [tar_of(layer) for layer in layers]
+        pack = zstandard.ZstdCompressor().compress if zstd else bytes
+        descriptors = [store.put(pack(tar), LAYER_ZSTD if zstd else LAYER) for tar in tars]
         config = ImageConfig(
             platform or Platform.host(),
             ContainerConfig(cmd=(cmd,), env=("A=1",), labels={"made": "by a test"}),
-            tuple(descriptor.digest for descriptor in descriptors),
+            tuple(Digest.of(tar) for tar in tars),
             (
                 *(History(created, f"COPY {n}", f"layer {n}") for n in range(len(layers))),
                 History(created, f'CMD ["{cmd}"]', empty_layer=True),

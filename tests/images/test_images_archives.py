@@ -18,7 +18,7 @@ import zstandard
 from minirt.errors import Cancelled, CorruptBlob, ImageNotFound, InvalidDocument, MinirtError, Unsupported
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
-from minirt.model.manifest import LAYER_GZIP
+from minirt.model.manifest import LAYER_GZIP, LAYER_ZSTD
 
 from .conftest import tar_of
 
@@ -109,6 +109,17 @@ def test_a_compressed_layer_stays_as_it_is(images, make, other):
     assert loaded.manifest.layers[0].media_type == LAYER_GZIP and images.size(loaded) == 10
     (again,) = other().load(io.BytesIO(saved(images, "old/app:2")))
     assert again.descriptor == loaded.descriptor
+
+
+def test_a_zstd_layer_travels_twice(images, make, other):
+    """Older dockers cannot read zstd, so the archive holds the tar beside it; loading keeps the compressed one."""
+    image = make(A, B, names=("hello:1",), zstd=True)
+    data = saved(images, "hello:1")
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        held = [name.rpartition("/")[2] for name in tar.getnames()]
+    for layer, diff_id in image.layers:
+        assert layer.media_type == LAYER_ZSTD and layer.digest.hex in held and diff_id.hex in held
+    assert other().load(io.BytesIO(data))[0].descriptor == image.descriptor
 
 
 @pytest.mark.parametrize(
@@ -246,9 +257,10 @@ def _docker_runs() -> bool:
 
 @pytest.mark.peer
 @pytest.mark.skipif(not _docker_runs(), reason="no docker runs here")
-def test_docker_loads_and_saves(images, make, other, tmp_path: Path):
+@pytest.mark.parametrize("zstd", [False, True])
+def test_docker_loads_and_saves(images, make, other, tmp_path: Path, zstd):
     """Docker loads our archive under the same id, and we load what it saves: still the same id."""
-    image = make(A, B, names=("minirt-test/peer:1",))
+    image = make(A, B, names=("minirt-test/peer:1",), zstd=zstd)
     path = tmp_path / "ours.tar"
     path.write_bytes(saved(images, "minirt-test/peer:1"))
     try:
