@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,11 +34,11 @@ def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
     from minirt.cli.progress_pull import PlainPull
 
     source: _Lines = PlainBuild() if what == "build" else PlainPull()
-    write = session.print if what == "pull" else session.complain
+    write = _patient(session.print if what == "pull" else session.complain)
     if mode == "tty" or (mode == "auto" and session.interactive):
         from minirt.cli.progress_screen import Screen
 
-        with Screen(write, what, session.columns).open() as drawn:
+        with Screen(write, what, session.columns, session.rows).open() as drawn:
             yield drawn
         return
     lock = threading.Lock()  # steps of several stages may report at once
@@ -49,6 +50,16 @@ def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
                 write("".join(f"{line}\n" for line in lines))
 
     yield sink
+
+
+def _patient(write: Callable[[str], None]) -> Callable[[str], None]:
+    """Nobody reads the progress any more: that is no reason to break off the work."""
+
+    def write_or_not(text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            write(text)
+
+    return write_or_not
 
 
 class Throttle:

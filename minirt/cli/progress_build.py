@@ -64,7 +64,7 @@ class PlainBuild:
             ImageTagged: lambda e: [*self._enter("export"), self._say("export", f"naming to {e.name} done")],
             WarningRaised: self._warned,
             BuildFinished: self._end,
-            BuildFailed: lambda _event: self._tell_warnings(),
+            BuildFailed: lambda _event: self.warnings(),
         }
 
     def lines(self, event: Event) -> list[str]:
@@ -120,7 +120,8 @@ class PlainBuild:
         self._warnings.append(f" - {event.rule}: {event.message}{place}")
         return []
 
-    def _tell_warnings(self) -> list[str]:
+    def warnings(self) -> list[str]:
+        """What was legal and is likely not meant, to be told at the end."""
         if not self._warnings:
             return []
         count = len(self._warnings)
@@ -128,7 +129,7 @@ class PlainBuild:
 
     def _end(self, event: BuildFinished) -> list[str]:
         lines = [*self._enter("export"), self._say("export", f"writing image {event.image_id} done")]
-        return [*lines, self._say("export", f"DONE {event.seconds:.1f}s"), *self._tell_warnings()]
+        return [*lines, self._say("export", f"DONE {event.seconds:.1f}s"), *self.warnings()]
 
 
 def _decode(line: bytes) -> str:

@@ -36,11 +36,11 @@ _TAIL = 6  # lines of a running step's output that stay in sight
 class Screen:
     """``open()`` gives the sink; when it ends, the last picture stays."""
 
-    def __init__(self, write: Callable[[str], None], what: str, columns: int) -> None:
-        self._write, self._what, self._columns = write, what, max(40, columns)
+    def __init__(self, write: Callable[[str], None], what: str, columns: int, rows: int = 24) -> None:
+        self._write, self._what, self._columns, self._rows = write, what, max(40, columns), max(8, rows)
         self._lock = threading.Lock()
         self._throttle = Throttle()
-        self._drawn = 0
+        self._drawn: list[str] = []
         self._start = time.monotonic()
         self._titles: dict[str, str] = {}
         self._shown: list[str] = []
@@ -56,6 +56,7 @@ class Screen:
         finally:
             with self._lock:
                 self._draw()
+                self._write("".join(f"{line}\n" for line in self._plain.warnings()))
 
     def take(self, event: Event) -> None:
         with self._lock:
@@ -121,9 +122,11 @@ class Screen:
         return [*rows, *(f" => => # {line}" for line in self._tail)]
 
     def _draw(self) -> None:
-        rows = [row[: self._columns - 1].rstrip() for row in self._picture()]
-        if not rows:
+        head, *rows = [row[: self._columns - 1].rstrip() for row in self._picture()] or [""]
+        # What has scrolled off the top cannot be drawn over: the picture is never taller than the screen.
+        picture = [head, *rows[max(0, len(rows) - self._rows + 2) :]]
+        if picture in ([""], self._drawn):
             return
-        up = _UP.format(self._drawn) + "\r" + _CLEAR if self._drawn else ""
-        self._write(up + "".join(f"{row}\n" for row in rows))
-        self._drawn = len(rows)
+        up = _UP.format(len(self._drawn)) + "\r" + _CLEAR if self._drawn else ""
+        self._write(up + "".join(f"{row}\n" for row in picture))
+        self._drawn = picture

@@ -54,6 +54,7 @@ class Session:
     interactive: bool = False
     name: str = "minirt"
     columns: int = 80
+    rows: int = 24
     color: bool = False
     debug: bool = False
 

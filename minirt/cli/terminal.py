@@ -37,6 +37,7 @@ def make_engine(settings: Settings | None = None) -> Engine:
 
 def main() -> int:
     """The console script. Returns the exit code; Ctrl-C asks the command to end, a second one insists."""
+    size = shutil.get_terminal_size((80, 24))
     session = Session(
         make_engine,
         sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: SIM115 - lives as long as the process
@@ -45,7 +46,8 @@ def main() -> int:
         cwd=_working_directory(),
         environment=dict(os.environ),
         interactive=sys.stdin.isatty() and sys.stdout.isatty(),
-        columns=shutil.get_terminal_size((80, 24)).columns,
+        columns=size.columns,
+        rows=size.lines,
         color=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
     )
     _listen_for_interrupts(session)

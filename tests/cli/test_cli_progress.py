@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,30 @@ def test_screen_draws_over_itself(tmp_path: Path) -> None:
     assert last.count("RUN make") == 1
     assert "FINISHED" in last
     assert "CACHED" in last
+
+
+def test_screen_is_no_taller_than_the_terminal(tmp_path: Path) -> None:
+    """Many steps: the picture keeps to the newest, so that it can be drawn over."""
+    steps = tuple(PlannedStep(f"0.{n}", f"RUN step {n}", "filesystem", n) for n in range(50))
+    sequence: list[Event] = [events.BuildStarted((PlannedStage("0", "", "scratch", steps),), "")]
+    sequence += [event for step in steps for event in (events.StepStarted(step.id), events.StepFinished(step.id, 0.1))]
+    session = Teller(lambda: None, tmp_path).session(rows=10)
+    with printed(session, "build", "tty") as sink:
+        for event in sequence:
+            sink(event)
+    assert isinstance(session.stderr, io.BytesIO)
+    frames = session.stderr.getvalue().decode().split("\x1b[0J")
+    assert max(frame.count("\n") for frame in frames) < 10
+    assert "step 49" in frames[-1]
+
+
+def test_reader_that_goes_away(tmp_path: Path) -> None:
+    """Progress that nobody reads does not break off the work."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb", buffering=0) as gone:
+        session = Teller(lambda: None, tmp_path).session()
+        session.stderr = gone
+        with printed(session, "build", "plain") as sink:
+            for event in BUILD:
+                sink(event)
