@@ -38,7 +38,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All sources of one COPY, and what they amount to: ``content`` is a digest, ``marks`` say it file by file."""
+    """All sources of one COPY, and what they amount to: ``content`` is a digest, ``marks`` say it file by file.
+
+    ``sockets`` are the paths that were sockets: an image gets an empty file in their place, as from BuildKit.
+    """
 
     sources: tuple[Source, ...]
     content: str
@@ -101,10 +104,8 @@ class Tree:
         for index, word in enumerate(query.words):
             where = query.locate(index)
             for found, items in self._matches(query, word, where, exclude):
-                kept = tuple(item for item in items if not stat.S_ISSOCK(item.mode))
                 sockets += [item.path or word for item in items if stat.S_ISSOCK(item.mode)]
-                self._check_kinds(kept, found, word, where)
-                yield index, Source(self.top, found, kept, ())
+                yield index, Source(self.top, found, tuple(items), ())
 
     def _matches(
         self, query: Query, word: str, where: Location | None, exclude: Skip | None
@@ -138,20 +139,6 @@ class Tree:
             return hashes.of(os.path.join(self.top, found.place), items)
         except OSError as error:
             raise self._unreadable(error, where) from error
-
-    def _check_kinds(self, items: Sequence[Item], found: Found, word: str, where: Location | None) -> None:
-        if not items:
-            raise CopyFailed(f"{word} is a socket, and sockets cannot be copied", where=where)
-        for item in items:
-            kind = _SPECIAL.get(stat.S_IFMT(item.mode))
-            if kind and self.hashes is not None:
-                path = os.path.join(found.place, item.path) if item.path else found.place
-                raise CopyFailed(
-                    f"{path} in {self.name} is {kind}, and cannot be copied",
-                    where=where,
-                    cause="only files, directories and symbolic links go from a build context into an image",
-                    hint=f"Remove it, or add a line {path} to .dockerignore.",
-                )
 
     def _not_found(self, query: Query, word: str, where: Location | None) -> CopyFailed:
         shown = "/" + os.path.normpath("/" + word).lstrip("/")
@@ -208,13 +195,6 @@ class Tree:
                 hint=f"Allow it with chmod u+r, or add a line {shown} to .dockerignore.",
             )
         return CopyFailed(f"cannot read {shown} in {self.name}: {error.strerror}", where=where)
-
-
-_SPECIAL = {
-    stat.S_IFIFO: "a named pipe (FIFO)",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-}
 
 
 def _leads_out(word: str) -> bool:

@@ -214,11 +214,8 @@ def _copy_one(
         return
     if kind == stat.S_IFLNK:
         os.symlink(item.target, name, dir_fd=made_fd)
-    elif kind in (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO):
-        os.mknod(name, item.mode, item.rdev, dir_fd=made_fd)
-        os.chmod(name, _mode(target, item, directory=False), dir_fd=made_fd)
     else:
-        return
+        _make_special(target, made_fd, name, item)
     owner = target.owner or (item.uid, item.gid)
     if owner != (0, 0):
         try:
@@ -227,6 +224,21 @@ def _copy_one(
             if error.errno not in _NO_SUCH_ID:
                 raise
     os.utime(name, ns=_times(target, item), dir_fd=made_fd, follow_symlinks=False)
+
+
+def _make_special(target: Target, made_fd: int, name: str, item: Item) -> None:
+    """A named pipe or device becomes one; a socket, which means nothing without its process, an empty file."""
+    mode = _mode(target, item, directory=False)
+    kind = stat.S_IFREG if stat.S_ISSOCK(item.mode) else stat.S_IFMT(item.mode)
+    try:
+        os.mknod(name, kind | mode, item.rdev, dir_fd=made_fd)
+    except PermissionError:
+        raise CopyFailed(
+            f"cannot copy the device {name}",
+            cause="only root may make device nodes, and this build runs without root's rights",
+            hint="Leave it out with .dockerignore; containers get the usual devices by themselves.",
+        ) from None
+    os.chmod(name, mode, dir_fd=made_fd)
 
 
 def _clear(target: Target, made_fd: int, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from minirt.build.copy_worker import Target, copy_found, items_from_json, make_directories, set_owner
 from minirt.build.modes import ModeChange
 from minirt.build.selection import Found, Item
-from minirt.errors import StorageFull
+from minirt.errors import InvalidSpec, StorageFull
 from minirt.snapshots.union import Union
 from minirt.snapshots.users import lookup_user
 from minirt.store.files import storage_errors
@@ -25,7 +25,7 @@ __all__ = ["dress", "examine", "transfer", "workdir"]
 SPARE = 64 << 20  # bytes that a copy leaves free on the disk
 
 
-def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dict[str, int]:
+def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dict[str, Any]:
     """Carry out one COPY or ADD. The files are listed in ``fds[0]``, or found in the tree of ``from``."""
     os.umask(0)
     root = _root(root_dir)
@@ -34,7 +34,8 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
         for top, found, items in _sources(arguments, root, fds):
             _check_room(root, items)
             _transfer_one(arguments, target, top, found, items)
-    return {"files": target.files, "bytes": target.bytes}
+    unknown = [] if not arguments["chown"] else unknown_names(arguments["chown"], root)
+    return {"files": target.files, "bytes": target.bytes, "unknown": unknown}
 
 
 def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Found, items: Sequence[Item]) -> None:
@@ -87,19 +88,33 @@ def _target(arguments: dict[str, Any], root: str) -> Target:
 
 
 def _owner(text: str, root: str) -> tuple[int, int] | None:
-    """``--chown``: by the image's own /etc/passwd; a number alone is user and group (BuildKit, user_linux.go)."""
+    """``--chown``: by the image's own /etc/passwd; a number alone is user and group.
+
+    A name that is not there counts as root, as BuildKit has it (``solver/llbsolver/file/user_linux.go``).
+    """
     if not text:
         return None
     name, _, group = text.partition(":")
-    union = Union.of([Path(root)])
-    if name.isdigit():
-        uid = gid = int(name)
-    else:
-        user = lookup_user(name, union).user
-        uid, gid = user.uid, user.gid
+    uid, gid = (int(name), int(name)) if name.isdigit() else _found(name, root) or (0, 0)
     if group:
-        gid = int(group) if group.isdigit() else lookup_user(f"{uid}:{group}", union).user.gid
+        found = _found(f"0:{group}", root)
+        gid = int(group) if group.isdigit() else found[1] if found else gid
     return uid, gid
+
+
+def _found(text: str, root: str) -> tuple[int, int] | None:
+    try:
+        user = lookup_user(text, Union.of([Path(root)])).user
+    except InvalidSpec:
+        return None
+    return user.uid, user.gid
+
+
+def unknown_names(text: str, root: str) -> list[str]:
+    """The names of ``user:group`` that the image does not know."""
+    name, _, group = text.partition(":")
+    asked = ((name, name), (group, f"0:{group}"))
+    return [word for word, query in asked if word and not word.isdigit() and _found(query, root) is None]
 
 
 def _sources(arguments: dict[str, Any], root: str, fds: list[int]) -> Iterator[tuple[str, Found, Sequence[Item]]]:

@@ -74,7 +74,7 @@ def first_state(image: ImageConfig | None, layers: tuple[LayerSource, ...], plat
     for layer in layers:
         chain = next_chain(chain, layer)
     if image is None:
-        return _with_path(StageState(platform))
+        return _with_path(StageState(platform, ContainerConfig(working_dir="/")))
     state = StageState(
         image.platform,
         replace(image.config, on_build=()),

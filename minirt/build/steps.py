@@ -155,7 +155,7 @@ class StageRunner:
             for path in (path for part in work.gathered for path in part.sockets):
                 line = step.instruction.location.line
                 self.job.on_event(
-                    WarningRaised("SocketNotCopied", f"{path} is a socket and was left out", line, step.id)
+                    WarningRaised("SocketNotCopied", f"{path} is a socket; the image gets an empty file", line, step.id)
                 )
 
     def _cached(self, step: Step, work: LayerWork, inputs: Inputs) -> CachedStep | None:

@@ -83,7 +83,7 @@ def _place(
     full = into
     if parts:
         parent = os.path.join(into, resolve(into, "/".join(parts[:-1])))
-        os.makedirs(parent, 0o755, exist_ok=True)
+        _make_parents(parent)
         full = os.path.join(parent, parts[-1])
     if member.isdir():
         if os.path.islink(full) or not os.path.isdir(full):
@@ -96,6 +96,14 @@ def _place(
         _make(archive, member, into, full)
         if not member.islnk():
             _dress(full, member, owner or (member.uid, member.gid))
+
+
+def _make_parents(path: str) -> None:
+    """Directories that the archive does not mention."""
+    if not os.path.isdir(path):
+        _make_parents(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, 0o755)
 
 
 def _make(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, full: str) -> None:

@@ -25,6 +25,7 @@ from minirt.build.modes import ModeChange
 from minirt.build.state import StageState
 from minirt.dockerfile import Add, Copy
 from minirt.errors import CopyFailed, InvalidSpec, MinirtError, Unsupported
+from minirt.model.events import WarningRaised
 from minirt.model.spec import OverlayRoot, RootFilesystem
 
 __all__ = ["CopyFromImage", "CopyFromTree", "LayerWork", "MakeWorkdir", "copy_destination"]
@@ -130,6 +131,13 @@ def transfer_arguments(job: Job, state: StageState, one: Copy | Add) -> dict[str
     }
 
 
+def warn_of_names(job: Job, one: Copy | Add, names: Sequence[str]) -> None:
+    """BuildKit copies for a name it does not find as for root, without a word; here is the word."""
+    for name in names:
+        message = f"--chown={one.chown}: the image knows no {name}, so the files belong to root"
+        job.on_event(WarningRaised("UnknownOwner", message, one.location.line))
+
+
 @dataclass
 class CopyFromTree:
     """COPY or ADD from the build context (or another directory of the machine), inline files and downloads."""
@@ -194,9 +202,9 @@ class CopyFromTree:
         ]
         arguments = transfer_arguments(self.job, self.state, self.one)
         with memory_file(json.dumps(rows, separators=(",", ":")).encode()) as listing, located(self.one):
-            self.job.tools.sandbox.call(
-                f"{_FILEWORK}:transfer", arguments, root=root, fds=[listing], cancel=self.job.cancel
-            )
+            call = self.job.tools.sandbox.call
+            done = call(f"{_FILEWORK}:transfer", arguments, root=root, fds=[listing], cancel=self.job.cancel)
+            warn_of_names(self.job, self.one, done["unknown"])
 
     @property
     def created_by(self) -> str:
@@ -254,7 +262,9 @@ class CopyFromImage:
         origin = {**self._selection(), "lowers": list(self._view().lowers)}
         arguments = {**transfer_arguments(self.job, self.state, self.one), "from": origin}
         with located(self.one):
-            self.job.tools.sandbox.call(f"{_FILEWORK}:transfer", arguments, root=root, cancel=self.job.cancel)
+            call = self.job.tools.sandbox.call
+            done = call(f"{_FILEWORK}:transfer", arguments, root=root, cancel=self.job.cancel)
+            warn_of_names(self.job, self.one, done["unknown"])
 
     @property
     def created_by(self) -> str:
