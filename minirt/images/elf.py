@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ def read_elf(path: Path) -> Elf | None:
 class _Reader:
     def __init__(self, file: BinaryIO, *, wide: bool, order: str) -> None:
         self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         self._wide = wide
         self._order = order
         self._word = order + ("Q" if wide else "I")
@@ -112,8 +114,8 @@ class _Reader:
         return self._bytes(offset, size).rstrip(b"\0").decode("utf-8", "surrogateescape")
 
     def _bytes(self, offset: int, size: int) -> bytes:
-        if not 0 <= size <= _LONGEST:
-            raise ValueError("a table is too long")
+        if not 0 <= size <= _LONGEST or not 0 <= offset <= self._size:
+            raise ValueError("a table is too long, or lies nowhere")
         self._file.seek(offset)
         return self._file.read(size)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from minirt.errors import InvalidDocument
@@ -14,7 +15,7 @@ from minirt.model.reference import Reference
 from minirt.registry.platforms import choose
 from minirt.store import Store
 
-__all__ = ["StoredImage", "read_image"]
+__all__ = ["StoredImage", "check_layers", "read_image", "sound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,17 @@ class StoredImage:
         return self.config.config.labels
 
 
+@contextmanager
+def sound(what: str) -> Iterator[None]:
+    """Documents of strangers are read within it: a field of an unexpected type is :class:`InvalidDocument` too."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InvalidDocument(
+            f"{what} cannot be understood", cause=f"a field is not what it must be: {error}"
+        ) from error
+
+
 def read_image(store: Store, descriptor: Descriptor, names: tuple[Reference, ...] = ()) -> StoredImage:
     """The image behind a descriptor of a manifest, or of an index that holds one for this machine.
 
@@ -72,8 +84,9 @@ def read_image(store: Store, descriptor: Descriptor, names: tuple[Reference, ...
         name = names[0].familiar if names else descriptor.digest.short
         chosen = choose(Index.from_bytes(store.read(descriptor.digest)), Platform.host(), name)
         return read_image(store, chosen, names)
-    manifest = Manifest.from_bytes(store.read(descriptor.digest))
-    config = ImageConfig.from_bytes(store.read(manifest.config.digest))
+    with sound(f"the image {descriptor.digest.short}"):
+        manifest = Manifest.from_bytes(store.read(descriptor.digest))
+        config = ImageConfig.from_bytes(store.read(manifest.config.digest))
     check_layers(manifest, config)
     # Annotations are notes of the index about one name; the image is the same under all of them.
     return StoredImage(manifest.config.digest, replace(descriptor, annotations={}), manifest, config, names)

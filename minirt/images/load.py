@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 from minirt.errors import InvalidDocument, LayerError
 from minirt.images.archive import Archive, Blob, Link, Text
 from minirt.images.facts import layer_facts
-from minirt.images.image import read_image
+from minirt.images.image import read_image, sound
 from minirt.images.unpacked import loaded_images
 from minirt.layers.streams import decompress
 from minirt.layers.tar_read import Member, TarReader
@@ -36,7 +36,8 @@ def load(
     """
     with store.lease():
         archive = _take_in(store, stream, cancel)
-        found = loaded_images(store, archive)
+        with sound("the archive"):
+            found = loaded_images(store, archive)
         images = []
         for descriptor, names in found:
             image = read_image(store, descriptor, names)

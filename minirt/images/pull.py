@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from minirt.errors import Cancelled, CorruptBlob, ImageNotFound, InvalidDocument
 from minirt.images.facts import layer_facts
-from minirt.images.image import check_layers
+from minirt.images.image import check_layers, sound
 from minirt.model.cancel import Cancel
 from minirt.model.config import ImageConfig
 from minirt.model.digest import Digest
@@ -77,12 +77,14 @@ class _Pull:
     def manifest(self, top: Descriptor, raw: bytes, platform: Platform) -> tuple[Descriptor, Manifest]:
         """The platform's manifest, stored; ``raw`` is what the name led to."""
         while top.media_type in (INDEX, DOCKER_INDEX):
-            chosen = choose(Index.from_bytes(raw), platform, self.ref.familiar)
+            with sound(f"the index of {self.ref.familiar}"):
+                chosen = choose(Index.from_bytes(raw), platform, self.ref.familiar)
             if self.store.has(chosen.digest, chosen.size):
                 top, raw = replace(chosen, annotations={}), self.store.read(chosen.digest)
             else:
                 top, raw = self.registry.manifest(self.ref.with_digest(chosen.digest), cancel=self.cancel)
-        manifest = Manifest.from_bytes(raw)
+        with sound(f"the manifest of {self.ref.familiar}"):
+            manifest = Manifest.from_bytes(raw)
         return self.store.put(raw, top.media_type), manifest
 
     def config(self, manifest: Manifest, platform: Platform) -> ImageConfig:
@@ -91,7 +93,8 @@ class _Pull:
         if not self.store.has(wanted.digest, wanted.size):
             raw = self.registry.document(self.ref, wanted, cancel=self.cancel)
             self.store.put(raw, wanted.media_type)
-        config = ImageConfig.from_bytes(self.store.read(wanted.digest))
+        with sound(f"the config of {self.ref.familiar}"):
+            config = ImageConfig.from_bytes(self.store.read(wanted.digest))
         if not config.platform.architecture:
             raise InvalidDocument(f"{self.ref.familiar} is not a container image", cause=f"it is {wanted.media_type}")
         check_layers(manifest, config)

@@ -217,6 +217,25 @@ def test_every_truncation_is_noticed(images, make, other):
     assert far.list() == () and far.load(io.BytesIO(data))[0].id == image.id
 
 
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}, [1], {"a": 1}, True])
+def test_fields_of_the_wrong_type(images, value):
+    """Whatever stands in a field of a stranger's document, the answer is an image or an error that can be shown."""
+    for name, fields in {
+        "manifest.json": ("RepoTags", "Layers", "Config"),
+        "config": ("rootfs", "config", "history", "created", "os"),
+    }.items():
+        for field in fields:
+            members = docker_archive(tar_of(A))
+            path = next(key for key in members if key.endswith(".json") and key != "manifest.json")
+            document = json.loads(members["manifest.json" if name == "manifest.json" else path])
+            (document[0] if name == "manifest.json" else document)[field] = value
+            members["manifest.json" if name == "manifest.json" else path] = json.dumps(document).encode()
+            try:
+                images.load(archive(members))
+            except MinirtError as error:
+                assert error.explain()
+
+
 def test_before_docker_1_10(images):
     """The oldest layout is named for what it is."""
     with pytest.raises(Unsupported, match="2016"):
