@@ -10,13 +10,11 @@ from pathlib import Path
 
 from minirt.errors import LayerError
 from minirt.layers.lowers import attributes_of, is_opaque, merged_below
-from minirt.layers.metadata import Metadata, read_xattrs, side_owner
+from minirt.layers.metadata import Metadata, owner_of, read_xattrs
 from minirt.layers.styles import (
-    OVERRIDE_STAT,
     OverlayTrusted,
     OverlayUser,
     Owners,
-    SideOwners,
     WhiteoutStyle,
     is_private_xattr,
     is_whiteout_device,
@@ -103,9 +101,9 @@ class _Walk:
 
     def root(self, fd: int, lowers: Sequence[Path] | None) -> Iterator[Change]:
         present = self._present("", os.fstat(fd), read_xattrs(fd))
-        if _root_changed(present, lowers):
+        if _root_changed(present, lowers, self.owners):
             yield present
-        self.levels.append(_Level(os.dup(fd), "", _sorted(fd), lowers))
+        self._descend(os.dup(fd), "", lowers)
         while self.levels:
             level = self.levels[-1]
             entry = next(level.names, None)
@@ -134,11 +132,16 @@ class _Walk:
         opaque = is_opaque(self.style, xattrs)
         lowers = None if level.lowers is None else merged_below(level.lowers, name, self.style)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=level.fd)
-        self.levels.append(_Level(fd, f"{path}/", _sorted(fd), [] if opaque and lowers is not None else lowers))
+        self._descend(fd, f"{path}/", [] if opaque and lowers is not None else lowers)
         if opaque and (lowers or lowers is None):
             yield Opaque(path)
         elif opaque and self.tidy and isinstance(self.style, OverlayTrusted | OverlayUser):
             os.removexattr(fd, f"{self.style.prefix}opaque")
+
+    def _descend(self, fd: int, prefix: str, lowers: Sequence[Path] | None) -> None:
+        level = _Level(fd, prefix, iter(()), lowers)
+        self.levels.append(level)  # from here on, close() closes it
+        level.names = _sorted(fd)
 
     def _present(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> Present:
         mode = status.st_mode
@@ -148,9 +151,7 @@ class _Walk:
                     f"{path!r} is only a reference to a lower layer",
                     cause="the overlay was mounted with redirect_dir or metacopy",
                 )
-        uid, gid = status.st_uid, status.st_gid
-        if OVERRIDE_STAT in xattrs and isinstance(self.owners, SideOwners):
-            uid, gid = side_owner(xattrs) or (uid, gid)
+        uid, gid = owner_of(status, xattrs, self.owners)
         if xattrs:
             xattrs = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
         regular = stat.S_ISREG(mode)
@@ -169,13 +170,13 @@ def _sorted(fd: int) -> Iterator[os.DirEntry[str]]:
         return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
 
 
-def _root_changed(present: Present, lowers: Sequence[Path] | None) -> bool:
+def _root_changed(present: Present, lowers: Sequence[Path] | None, owners: Owners) -> bool:
     ours = present.metadata
     before: tuple[int, int, int, Mapping[str, bytes]] = (0o755, 0, 0, {})
     if lowers:
         status = lowers[0].stat()
         xattrs = attributes_of(lowers[0])
-        uid, gid = side_owner(xattrs) or (status.st_uid, status.st_gid)
+        uid, gid = owner_of(status, xattrs, owners)
         public = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
         before = (stat.S_IMODE(status.st_mode), uid, gid, public)
     return (ours.mode, ours.uid, ours.gid, ours.xattrs) != before

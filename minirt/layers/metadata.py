@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from minirt.errors import LayerError
 from minirt.layers.styles import OVERRIDE_STAT, Owners, SideOwners, is_private_xattr
 
-__all__ = ["Metadata", "side_owner", "metadata_of", "put_metadata", "read_xattrs", "target_of"]
+__all__ = ["Metadata", "metadata_of", "owner_of", "put_metadata", "read_xattrs", "target_of"]
 
 # A descriptor, or a name in an open directory (for what cannot be opened: links, devices, pipes).
 Handle = int | tuple[int, str]
@@ -56,11 +56,11 @@ def put_metadata(handle: Handle, wanted: Metadata, owners: Owners, *, link: bool
             os.utime(handle[1], ns=times, dir_fd=handle[0], follow_symlinks=False)
 
 
-def metadata_of(fd: int) -> Metadata:
+def metadata_of(fd: int, owners: Owners) -> Metadata:
     """Of an open directory or file."""
     status = os.fstat(fd)
     xattrs = read_xattrs(fd)
-    uid, gid = side_owner(xattrs) or (status.st_uid, status.st_gid)
+    uid, gid = owner_of(status, xattrs, owners)
     return Metadata(status.st_mode & 0o7777, uid, gid, status.st_mtime_ns, xattrs)
 
 
@@ -77,14 +77,13 @@ def read_xattrs(handle: Handle) -> dict[str, bytes]:
         raise
 
 
-def side_owner(xattrs: Mapping[str, bytes]) -> tuple[int, int] | None:
-    """(uid, gid) noted beside a file by :class:`SideOwners`; ``None`` if there is no readable note."""
-    note = xattrs.get(OVERRIDE_STAT)
-    if note is None:
-        return None
-    fields = note.split(b":")
+def owner_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners) -> tuple[int, int]:
+    """(uid, gid) as a layer names them. With :class:`SideOwners`, what has no readable note is root's."""
+    if not isinstance(owners, SideOwners):
+        return status.st_uid, status.st_gid
+    fields = xattrs.get(OVERRIDE_STAT, b"").split(b":")
     if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
-        return None
+        return 0, 0
     return int(fields[0]), int(fields[1])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -79,7 +80,7 @@ def pack(
     errors of ``out`` pass.
     """
     latest = None if source_date_epoch is None else source_date_epoch * 1_000_000_000
-    with Beneath(upper) as beneath:
+    with Beneath(upper) as beneath, _finished(changes):
         packing = _Packing(beneath, _Buffer(out), latest)
         for change in changes:
             packing.take(change)
@@ -88,6 +89,16 @@ def pack(
     return PackResult(
         packing.buffer.digest(), packing.buffer.size, packing.content, packing.entries, tuple(packing.whiteouts)
     )
+
+
+@contextmanager
+def _finished(changes: Iterable[Change]) -> Iterator[None]:
+    """After an error, a walk that is left half-way must not keep its directories open."""
+    try:
+        yield
+    finally:
+        if isinstance(changes, Generator):
+            changes.close()
 
 
 @dataclass(slots=True)

@@ -220,7 +220,7 @@ class Place:
         for lower in self._lowers or ():
             try:
                 with Beneath(lower) as tree:
-                    return metadata_of(tree.directory(parts))
+                    return metadata_of(tree.directory(parts), self._owners)
             except (FileNotFoundError, NotADirectoryError):
                 continue
         return _DEFAULT

@@ -218,7 +218,7 @@ class Blobs:
         """Give a complete, checked file of the same file system its place among the blobs."""
         target = self.where(digest)
         with storage_errors("storing a blob"):
-            os.chmod(staged, 0o444)
+            os.chmod(staged, 0o644)
             if digest.algorithm != "sha256":
                 target.parent.mkdir(exist_ok=True)
             self._guard(digest)

@@ -93,7 +93,8 @@ def _change(step: Step, root: Path, new: Path, content: bytes, privileged: bool)
     elif step.what == "rename":
         path.rename(new)
     elif step.what == "chmod" and not path.is_symlink():
-        path.chmod([0o644, 0o755, 0o4755, 0o2710, 0o1777, 0o000][step.value % 6])
+        mode = [0o644, 0o755, 0o4755, 0o2710, 0o1777, 0o000][step.value % 6]
+        path.chmod(mode if privileged else mode | 0o700)  # others cannot read what is closed to its owner
     elif step.what == "chown" and privileged:
         os.chown(path, step.value, [0, 5, 2_000_000_000][step.value % 3], follow_symlinks=False)
     elif step.what == "utime":
