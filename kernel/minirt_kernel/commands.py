@@ -109,6 +109,7 @@ def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Can
 def _execute(runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, stdin: bytes = b"") -> None:
     from minirt.cli import execute
 
+    _refuse_archives(argv)
     session = runtime.session(feed, cancel, stdin=stdin)
     try:
         execute(argv, session)
@@ -128,6 +129,21 @@ def _split(command: str, arguments: list[str]) -> tuple[dict[str, str], list[str
     shapes = [*(flag.shape for flag in known.flags), FlagShape("help", "", False)]
     found, rest = split(arguments, shapes, interspersed=known.allow_interspersed_args)
     return dict(found), rest
+
+
+def _refuse_archives(argv: list[str]) -> None:
+    """A tar archive is no text for a page; a terminal would refuse it too."""
+    from minirt.cli.tree import resolve
+
+    try:
+        found = resolve(tuple(argv), "docker")
+    except UsageError:
+        return  # to be told with all that belongs to it
+    if found.name not in ("save", "export", "cp"):
+        return
+    options, rest = _split(found.name, list(found.rest))
+    if rest[-1:] == ["-"] or (found.name != "cp" and rest and not {"output", "help"} & options.keys()):
+        raise UsageError("an archive cannot be shown in a cell", hint="Write it to a file: docker save -o FILE IMAGE")
 
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")

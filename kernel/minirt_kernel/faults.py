@@ -17,7 +17,7 @@ __all__ = ["install", "render", "shift", "without_name"]
 _SIGNALLED = 128
 """A program that signal n ended has the exit code 128 + n (POSIX, shell command language)."""
 
-_RED, _BOLD, _DIM, _CYAN, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
+_RED, _BOLD, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 
 def install() -> None:
@@ -31,10 +31,10 @@ def render(error: MinirtError) -> list[str]:
         return [f"{_BOLD}Interrupted.{_OFF} Nothing half made was kept."]
     lines = [f"{_RED}{_title(error)}{_OFF}{_BOLD}: {error.what}{_OFF}"]
     if error.where is not None:
-        lines.append(f"  {_DIM}{error.where.source}, line {error.where.line}{_OFF}")
+        lines.append(f"  {error.where.source}, line {error.where.line}")
         text, _, caret = error.where.draw().partition("\n")
         number, bar, rest = text.partition("|")
-        lines += [f"{_CYAN}{number}{bar}{_OFF}{rest}", f"{_RED}{caret}{_OFF}"]
+        lines += [f"{number}{bar}{rest}", f"{_RED}{caret}{_OFF}"]
     if error.cause:
         lines.append(f"{_BOLD}Likely cause:{_OFF} {error.cause}")
     if error.hint:
