@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -158,3 +160,29 @@ def test_minirt_base_is_never_fetched(other):
     """The base image comes from this machine, also when it is pulled."""
     far = ImageStore(other().store, RegistryClient(("http://127.0.0.1:1",), patience=QUICK))
     assert far.pull("minirt/base").tags == ("minirt/base:latest",)
+
+
+def _docker_runs() -> bool:
+    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not _docker_runs(), reason="no docker runs here")
+def test_docker_pulls_and_pushes_the_same(images, make, other, registry):
+    """Docker pulls what we pushed under the same id and digest, and we pull what docker pushes."""
+    name, back = f"{registry.address}/team/app:1", f"{registry.address}/team/back:1"
+    image = make(*LAYERS[:2], names=(name,))
+    pushed = images.push(name)
+    try:
+        subprocess.run(["docker", "pull", "-q", name], check=True, capture_output=True)
+        form = "{{.Id}} {{index .RepoDigests 0}}"
+        said = subprocess.run(
+            ["docker", "image", "inspect", "-f", form, name], check=True, capture_output=True, text=True
+        )
+        assert said.stdout.split() == [str(image.id), f"{registry.address}/team/app@{pushed.digest}"]
+        subprocess.run(["docker", "tag", name, back], check=True)
+        subprocess.run(["docker", "push", "-q", back], check=True, capture_output=True)
+    finally:
+        subprocess.run(["docker", "rmi", name, back], capture_output=True)
+    pulled = other().pull(back)
+    assert pulled.id == image.id and pulled.config.diff_ids == image.config.diff_ids
