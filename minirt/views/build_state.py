@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from minirt.model.reference import Reference
 from minirt.views.graph import Status
 from minirt.views.text import clean
 
-__all__ = ["BuildState", "PullState", "StepState", "fold"]
+__all__ = ["BuildState", "PullState", "StepState", "base_stage", "find_stage", "fold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,17 @@ class BuildState:
     tags: tuple[str, ...] = ()
     message: str = ""
     warnings: tuple[ev.WarningRaised, ...] = ()
+
+
+def find_stage(name: str, stages: Sequence[ev.PlannedStage]) -> ev.PlannedStage | None:
+    """A stage by its name (in any case, the last one wins) or number."""
+    found = [stage for stage in stages if stage.name.lower() == name.lower() or stage.id == name]
+    return found[-1] if found else None
+
+
+def base_stage(stage: ev.PlannedStage, stages: tuple[ev.PlannedStage, ...]) -> ev.PlannedStage | None:
+    """The earlier stage that ``stage`` is FROM, if it is one."""
+    return find_stage(stage.base, stages[: stages.index(stage)])
 
 
 def fold(state: BuildState, event: ev.Event, at: float | None = None) -> BuildState:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 from minirt.model.events import Event, PlannedStage
-from minirt.views.build_state import BuildState, StepState, fold
+from minirt.views.build_state import BuildState, StepState, base_stage, find_stage, fold
 from minirt.views.build_words import (
+    base_word,
     build_table,
     build_title,
     build_totals,
@@ -22,7 +23,7 @@ from minirt.views.text import clean, human_size, plural
 __all__ = ["BuildView"]
 
 _WIDTHS = {1: 640, 2: 420}
-_NARROW = 340
+_NARROW = 310
 _MANY_STEPS = 12
 _FROM_FLAG = re.compile(r"--from=(\S+)")
 _KINDS = {"base": Kind.BASE, "filesystem": Kind.STEP, "config": Kind.CONFIG}
@@ -86,7 +87,7 @@ class BuildView:
             text=rest,
             detail=step_detail(step, self.state, stable=self.stable, at=at),
             status=step.status,
-            chips=(step_chip(step),),
+            chips=(step_chip(step, base_word(stage, self.state)),),
             tooltip=step_tooltip(step, self.state, stable=self.stable),
             group=_stage_id(stage),
             width=size[0],
@@ -138,26 +139,16 @@ def _columns(stages: tuple[PlannedStage, ...]) -> int:
     """How many stages stand side by side: those that do not build on each other."""
     depth: dict[str, int] = {}
     for stage in stages:
-        below = _base_stage(stage, stages)
+        below = base_stage(stage, stages)
         depth[stage.id] = depth.get(below.id, 0) + 1 if below is not None else 0
     rows = list(depth.values())
     return max((rows.count(row) for row in set(rows)), default=1)
 
 
-def _find(name: str, stages: tuple[PlannedStage, ...]) -> PlannedStage | None:
-    """A stage by its name (in any case, the last one wins) or number."""
-    found = [stage for stage in stages if stage.name.lower() == name.lower() or stage.id == name]
-    return found[-1] if found else None
-
-
-def _base_stage(stage: PlannedStage, stages: tuple[PlannedStage, ...]) -> PlannedStage | None:
-    return _find(stage.base, stages[: stages.index(stage)])
-
-
 def _lineage(state: BuildState) -> list[PlannedStage]:
     """The stages whose layers are the image's own: the last one, and those it builds on."""
     chain = [state.stages[-1]]
-    while (base := _base_stage(chain[-1], state.stages)) is not None:
+    while (base := base_stage(chain[-1], state.stages)) is not None:
         chain.append(base)
     return chain
 
@@ -166,7 +157,7 @@ def _edges(state: BuildState) -> Iterator[Edge]:
     stages = state.stages
     for stage in stages:
         ids = [_step_id(step.id) for step in stage.steps]
-        base = _base_stage(stage, stages)
+        base = base_stage(stage, stages)
         if base is not None and base.steps and ids:
             yield Edge(_step_id(base.steps[-1].id), ids[0], EdgeKind.BUILDS_ON, f"builds on {_stage_title(base)}")
         yield from (Edge(one, other) for one, other in itertools.pairwise(ids))
@@ -178,7 +169,7 @@ def _edges(state: BuildState) -> Iterator[Edge]:
 def _copies(stage: PlannedStage, stages: tuple[PlannedStage, ...]) -> Iterator[Edge]:
     for step in stage.steps:
         match = _FROM_FLAG.search(step.text)
-        source = _find(match[1], stages) if match else None
+        source = find_stage(match[1], stages) if match else None
         if source is not None and source is not stage and source.steps:
             yield Edge(
                 _step_id(source.steps[-1].id),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from minirt.views.build_state import BuildState, StepState
+from minirt.model.events import PlannedStage
+from minirt.views.build_state import BuildState, StepState, base_stage
 from minirt.views.graph import Chip, Look, Status
 from minirt.views.tables import text_table
 from minirt.views.text import clean, human_size, human_time, plural, shorten_path
 
-__all__ = ["build_table", "build_title", "build_totals", "step_chip", "step_detail", "step_tooltip"]
+__all__ = ["base_word", "build_table", "build_title", "build_totals", "step_chip", "step_detail", "step_tooltip"]
 
 _WORDS = {
     Status.WAITING: "waiting",
@@ -73,7 +74,14 @@ def step_detail(step: StepState, state: BuildState, *, stable: bool, at: float |
     return " · ".join(part for part in parts if part)
 
 
-def step_chip(step: StepState) -> Chip:
+def base_word(stage: PlannedStage, state: BuildState) -> str:
+    """What a stage starts from."""
+    if base_stage(stage, state.stages) is not None:
+        return "earlier stage"
+    return "empty" if stage.base == "scratch" else "base image"
+
+
+def step_chip(step: StepState, base: str = "base image") -> Chip:
     """The block at the right: the layer that the step made, or that it makes none."""
     if step.plan.kind == "config":
         return Chip("config only", "no layer", Look.CONFIG)
@@ -84,7 +92,7 @@ def step_chip(step: StepState) -> Chip:
         return (
             Chip(plural(layers, "layer"), human_size(step.pull.total_bytes), Look.LAYER)
             if layers and step.pull
-            else (Chip("base image", "", Look.EMPTY))
+            else (Chip(base, "", Look.EMPTY))
         )
     if step.status in (Status.CACHED, Status.DONE):
         return Chip("layer", "", Look.LAYER)
@@ -135,7 +143,7 @@ def build_table(state: BuildState, *, stable: bool) -> str:
             row += [str(number), _cut(plan.text, 64), step_word(step, state)]
             if not stable:
                 row.append(human_time(step.seconds) if step.seconds and step.seconds >= 0.0005 else "")
-            rows.append([*row, _layer_words(step)])
+            rows.append([*row, _layer_words(step, base_word(stage, state))])
     total = build_totals(state, stable=stable)
     parts = [". ".join(part for part in (build_title(state), total) if part)]
     if rows:
@@ -147,8 +155,8 @@ def build_table(state: BuildState, *, stable: bool) -> str:
     return "\n".join(parts)
 
 
-def _layer_words(step: StepState) -> str:
-    chip = step_chip(step)
+def _layer_words(step: StepState, base: str) -> str:
+    chip = step_chip(step, base)
     if chip.look is Look.CONFIG:
         return "none, config only"
     words = ", ".join(part for part in (chip.text, chip.detail) if part)
