@@ -1,0 +1,37 @@
+"""A builder over the shared engine, and small helpers to build from texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+if TYPE_CHECKING:
+    from minirt.build.builder import BuildResult
+    from minirt.engine import Engine
+    from minirt.model.events import Event
+
+Build = Callable[..., "BuildResult"]
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    """What the builds of this test reported."""
+    return []
+
+
+@pytest.fixture
+def build(engine: Engine, events: list[Event]) -> Build:
+    """``build(text, context=None, **request fields)`` -> BuildResult."""
+    from minirt.build.request import BuildRequest
+
+    def run(text: str, context: Path | None = None, **fields: Any) -> BuildResult:
+        cancel = fields.pop("cancel", None)
+        return engine.builder.build(BuildRequest(text, context=context, **fields), events.append, cancel)
+
+    return run

@@ -1,0 +1,57 @@
+"""Every folder under ``cases``: the image has the files, modes, owners, config and history that it must have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cases
+import pytest
+import unpacked
+
+from minirt.errors import MinirtError
+
+if TYPE_CHECKING:
+    from minirt.engine import Engine
+
+pytestmark = pytest.mark.usefixtures("mounts_before")
+
+
+def _fields(said: dict[str, Any]) -> dict[str, Any]:
+    return {"target": said.get("target", ""), "build_args": said.get("build_args", {})}
+
+
+@pytest.fixture(scope="module")
+def base(shared_engine: Engine) -> unpacked.Unpacked:
+    """The base of most cases."""
+    return unpacked.unpack(shared_engine.images.get("minirt/base").save(named=False))
+
+
+@pytest.mark.parametrize("name", [name for name in cases.names() if "error" not in cases.load(name)])
+def test_case_comes_out_as_it_must(name: str, build: Any, engine: Engine, base: Any, tmp_path: Path) -> None:
+    """The image is the one that BuildKit makes."""
+    said = cases.load(name)
+    text = (cases.ROOT / name / "Dockerfile").read_text()
+    result = build(text, cases.stage(name, tmp_path), no_cache="times" in said, **_fields(said))
+    image = unpacked.unpack(engine.images.get(str(result.image_id)).save(named=False))
+    before = unpacked.Unpacked({"history": []}, {}, {}) if "FROM scratch" in text else base
+    assert unpacked.difference(before, image) == said["files"]
+    assert image.config["config"] == said["config"]
+    if "history" in said:
+        shown = image.history()[len(before.config["history"]) :]
+        lines = [("(empty) " if one.get("empty_layer") else "") + one["created_by"] for one in shown]
+        assert lines == said["history"]
+        assert {one["comment"] for one in shown} <= {"buildkit.dockerfile.v0"}
+    assert {path: image.times[path] for path in said.get("times", ())} == said.get("times", {})
+
+
+@pytest.mark.parametrize("name", [name for name in cases.names() if "error" in cases.load(name)])
+def test_case_is_refused_with_a_place_and_a_reason(name: str, build: Any, engine: Engine, tmp_path: Path) -> None:
+    """The error names what is wrong, and points at the line."""
+    said = cases.load(name)
+    text = (cases.ROOT / name / "Dockerfile").read_text()
+    with pytest.raises(MinirtError) as caught:
+        build(text, cases.stage(name, tmp_path), **_fields(said))
+    assert said["error"] in caught.value.explain()
+    assert caught.value.where is not None
+    assert not list((engine.home / "tmp").glob("build-*")), "nothing half made is left"
