@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from minirt.linux.syscalls import capset, prctl
 
-__all__ = ["CAPABILITIES", "drop_bounding", "last_capability", "mask_of", "raise_effective", "set_capabilities"]
+__all__ = ["CAPABILITIES", "drop_bounding", "last_capability", "mask_of", "permitted", "set_capabilities"]
 
 # In the kernel's order (include/uapi/linux/capability.h): the index is the number.
 CAPABILITIES = (
@@ -20,7 +20,7 @@ CAPABILITIES = (
 )  # fmt: skip
 
 _NUMBERS = {name: number for number, name in enumerate(CAPABILITIES)}
-_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_CAPBSET_DROP = 24
 
 
 def mask_of(names: Iterable[str]) -> int:
@@ -40,24 +40,17 @@ def last_capability() -> int:
         return len(CAPABILITIES) - 1
 
 
-def drop_bounding(keep: int, last: int) -> int:
-    """Give up for ever, also across exec, what is not in ``keep``; returns the mask that is left."""
-    left = 0
+def drop_bounding(keep: int, last: int) -> None:
+    """Give up for ever, also across exec, what is not in ``keep``; ``last`` is the highest number there is."""
     for number in range(last + 1):
-        if prctl(_PR_CAPBSET_READ, number) == 0:
-            continue
-        if keep >> number & 1:
-            left |= 1 << number
-        else:
+        if not keep >> number & 1:
             prctl(_PR_CAPBSET_DROP, number)
-    return left
 
 
-def raise_effective() -> None:
-    """Make effective all that is permitted: after setuid(2) with PR_SET_KEEPCAPS only the latter is left."""
+def permitted() -> int:
+    """The mask this process could make effective."""
     with open("/proc/self/status", encoding="utf-8", errors="replace") as lines:
-        permitted = next(int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:"))
-    capset(permitted, permitted, 0)
+        return next(int(line.split()[1], 16) for line in lines if line.startswith("CapPrm:"))
 
 
 def set_capabilities(mask: int) -> None:

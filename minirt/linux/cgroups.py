@@ -20,7 +20,7 @@ def cgroup_version() -> int:
 
 
 def own_cgroup() -> str:
-    """This process's place in the tree of version 2, such as ``/user.slice/…``; empty without one."""
+    """Where this process is in the tree of version 2, such as ``/user.slice/…``; empty without one."""
     try:
         with open("/proc/self/cgroup", encoding="utf-8") as lines:
             for line in lines:

@@ -64,8 +64,9 @@ def bind(
     fd = syscalls.open_tree(source, recursive=recursive)
     try:
         add = attributes | (MOUNT_ATTR_RDONLY if read_only else 0)
-        kind = _PROPAGATION[propagation.removeprefix("r")]
-        syscalls.mount_setattr(fd, propagation=kind, recursive=propagation.startswith("r"))
+        if propagation != "rprivate":  # which it is anyway, in a namespace where everything is
+            kind = _PROPAGATION[propagation.removeprefix("r")]
+            syscalls.mount_setattr(fd, propagation=kind, recursive=propagation.startswith("r"))
         if add:
             syscalls.mount_setattr(fd, add=add, recursive=recursive)
     except BaseException:
@@ -99,12 +100,9 @@ def set_read_only(path: str) -> None:
 
 
 def _overlay_options(root: OverlayRoot, *, user: bool) -> list[str]:
-    if user:
-        # In a user namespace trusted.* attributes cannot be written; overlayfs keeps its marks in user.* (5.11+).
-        options = ["userxattr"]
-    else:
-        # A layer must mean the same whoever mounts it later: no kernel-specific marks in it.
-        options = ["index=off", "metacopy=off", "redirect_dir=off"]
+    # In a user namespace trusted.* attributes cannot be written; overlayfs keeps its marks in user.* (5.11+).
+    # As root: a layer must mean the same whoever mounts it later, so no marks that only this kernel knows.
+    options = ["userxattr"] if user else ["index=off", "metacopy=off", "redirect_dir=off"]
     if root.volatile and root.upper:
         options.append("volatile")
     return options
@@ -202,7 +200,7 @@ class MountRecord:
     def __init__(self, line: str) -> None:
         left, _, right = line.partition(" - ")
         self.target = left.split()[4].encode().decode("unicode_escape")
-        self.kind, self.source, self.options = (right.split(maxsplit=2) + ["", "", ""])[:3]
+        self.kind, self.source, self.options = [*right.split(maxsplit=2), "", "", ""][:3]
 
 
 def mounts(pid: int | str = "self") -> tuple[MountRecord, ...]:

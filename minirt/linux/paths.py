@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["ensure_inside", "opened", "write_new"]
@@ -24,12 +24,15 @@ def opened(path: str, flags: int = os.O_PATH, dir_fd: int | None = None) -> Iter
         os.close(fd)
 
 
-def ensure_inside(root_fd: int, path: str, *, directory: bool, mode: int = 0o755) -> int:
+def ensure_inside(
+    root_fd: int, path: str, *, directory: bool, mode: int = 0o755, note: Callable[[int, str], None] | None = None
+) -> int:
     """An ``O_PATH`` descriptor of ``path`` as a process in ``root_fd`` would find it, made if it is missing.
 
     Links are followed as if ``root_fd`` were ``/``: step by step, each step by descriptor, so that a link changed
     meanwhile cannot lead out either. What is missing becomes directories, and at the end a directory or an empty
-    file. Raises ``OSError`` (ELOOP, ENOTDIR, EISDIR …).
+    file; ``note`` hears of each before it is made (its parent's descriptor, its name). Raises ``OSError`` (ELOOP,
+    ENOTDIR, EISDIR …).
     """
     parts = [part for part in path.split("/") if part not in ("", ".")]
     parts.reverse()
@@ -42,7 +45,7 @@ def ensure_inside(root_fd: int, path: str, *, directory: bool, mode: int = 0o755
                 if len(stack) > 1:
                     os.close(stack.pop())
                 continue
-            fd = _open_or_make(stack[-1], part, directory=directory or bool(parts), mode=mode)
+            fd = _open_or_make(stack[-1], part, directory=directory or bool(parts), mode=mode, note=note)
             found = os.fstat(fd)
             if not stat.S_ISLNK(found.st_mode):
                 stack.append(fd)
@@ -63,11 +66,14 @@ def ensure_inside(root_fd: int, path: str, *, directory: bool, mode: int = 0o755
             os.close(fd)
 
 
-def _open_or_make(parent: int, name: str, *, directory: bool, mode: int) -> int:
+def _open_or_make(
+    parent: int, name: str, *, directory: bool, mode: int, note: Callable[[int, str], None] | None
+) -> int:
     try:
         return os.open(name, _STEP, dir_fd=parent)
     except FileNotFoundError:
-        pass
+        if note is not None:
+            note(parent, name)
     if directory:
         try:
             os.mkdir(name, mode, dir_fd=parent)

@@ -73,44 +73,44 @@ def _long(value: int) -> ctypes.c_long:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
-    """mount(2)."""
+    """Mount the old way: one call, the options as one text."""
     texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
     _check(_libc.mount(texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3]), target)
 
 
 def umount(target: str, flags: int = 0) -> None:
-    """umount2(2)."""
+    """Take a mount away."""
     _check(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """pivot_root(2)."""
+    """Exchange this mount namespace's root for the mount at ``new_root``."""
     _call(_SYS_PIVOT_ROOT, os.fsencode(new_root), os.fsencode(put_old), path=new_root)
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Leave namespaces (``CLONE_NEW*``) for fresh ones."""
     _check(_libc.unshare(ctypes.c_int(flags)))
 
 
 def setns(fd: int, flags: int = 0) -> None:
-    """setns(2); ``fd`` may be a namespace or, with several flags, a pidfd."""
+    """Enter the namespace ``fd``, or several namespaces of the process that the pidfd ``fd`` names."""
     _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)))
 
 
 def clone(flags: int) -> int:
-    """clone(2) used as fork(2): 0 in the child. Only where the process has one thread."""
+    """Fork into new namespaces: 0 in the child. Only where the process has one thread."""
     return _call(_SYS_CLONE, ctypes.c_ulong(flags), _long(0), _long(0), _long(0), _long(0))
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """prctl(2), its missing arguments 0 as several options insist on."""
+    """Settings of this process; missing arguments are 0, as several options insist on."""
     padded = (*arguments, 0, 0, 0, 0)[:4]
     return _check(_libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(value) for value in padded)))
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
-    """capset(2) for this thread; each argument is a mask of 64 bits."""
+    """Set the capabilities of this thread; each argument is a mask of 64 bits."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3
     words = [mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (effective, permitted, inheritable)]
     _call(_SYS_CAPSET, header, (ctypes.c_uint32 * 6)(*words))

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from minirt.linux import mounts, namespaces, seccomp
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.paths import opened
-from minirt.linux.syscalls import clone, prctl, unshare
+from minirt.linux.syscalls import clone, prctl, umount, unshare
 from minirt.model.spec import IdMapping, OverlayRoot
 
 __all__ = ["main"]
@@ -47,7 +47,8 @@ def attempt(trial: Callable[[], None]) -> Outcome:
         try:
             trial()
         except OSError as error:
-            outcome = [error.errno or 0, f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+            text = str(error.strerror)
+            outcome = [error.errno or 0, f"{error.filename}: {text}" if error.filename else text]
         except BaseException as error:
             outcome = [0, f"{type(error).__name__}: {error}"]
         os.write(write_end, json.dumps(outcome).encode())
@@ -76,7 +77,11 @@ def _overlay(directory: str, maps: Maps | None) -> None:
     root = OverlayRoot((f"{directory}/lower",), f"{directory}/upper", f"{directory}/work")
     mounts.mount_overlay(root, f"{directory}/merged", user=maps is not None)
     os.unlink(f"{directory}/merged/file")
-    if not stat.S_ISCHR(os.lstat(f"{directory}/upper/file").st_mode):
+    left = os.lstat(f"{directory}/upper/file").st_mode
+    # Cleared away here: outside of the namespace, the kernel's own directory in ``work`` may not be entered.
+    umount(f"{directory}/merged")
+    shutil.rmtree(directory)
+    if not stat.S_ISCHR(left):
         raise OSError(0, "a deleted file left no whiteout")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minirt.errors import SandboxError, SpawnerLost
+from minirt.errors import SandboxError, SpawnerLost, Unsupported
 from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
@@ -71,8 +73,10 @@ class Sandbox:
         output comes on ``stdout`` alone. Raises :class:`CommandNotFound`, :class:`CommandNotExecutable`,
         :class:`SandboxError` with the step that failed, :class:`SpawnerLost`.
         """
-        if not self.machine.root and not spec.uid_map:
-            spec = replace(spec, uid_map=self.machine.uid_map, gid_map=self.machine.gid_map)
+        maps = (self.machine.uid_map, self.machine.gid_map)
+        if (spec.uid_map, spec.gid_map) not in (maps, ((), ())):
+            raise Unsupported("containers of one engine share one user namespace, with the machine's id maps")
+        spec = replace(spec, uid_map=maps[0], gid_map=maps[1])
         request = {"do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point}
         tied = spec.lifetime.state_dir is None
         return self._begin(spec.id, request, (stdin, stdout, stderr), cancel, tied=tied)
@@ -83,7 +87,7 @@ class Sandbox:
         start_time: int,
         process: Process,
         *,
-        id: str = "",
+        name: str = "",
         privileged: bool = False,
         stdin: int | None = None,
         stdout: int | None = None,
@@ -98,14 +102,14 @@ class Sandbox:
         """
         request = {
             "do": "exec",
-            "id": id or str(pid),
+            "id": name or str(pid),
             "pid": pid,
             "start_time": start_time,
             "process": process_to_json(process),
             "privileged": privileged,
             "tied": not detach,
         }
-        return self._begin(id or str(pid), request, (stdin, stdout, stderr), cancel, tied=not detach)
+        return self._begin(name or str(pid), request, (stdin, stdout, stderr), cancel, tied=not detach)
 
     def call(
         self,
@@ -137,7 +141,7 @@ class Sandbox:
         return body["result"]
 
     def _begin(
-        self, id: str, request: dict[str, Any], stdio: tuple[int | None, ...], cancel: Cancel | None, *, tied: bool
+        self, name: str, request: dict[str, Any], stdio: tuple[int | None, ...], cancel: Cancel | None, *, tied: bool
     ) -> Running:
         given = [fd for fd in stdio if fd is not None]
         indexes = iter(range(len(given)))
@@ -146,9 +150,12 @@ class Sandbox:
         try:
             started = self._answer(channel, cancel)["started"]
         except BaseException:
+            # Given up before it was known to run: then it shall not run, whatever its lifetime.
+            with contextlib.suppress(OSError):
+                channel.send({"kill": signal.SIGKILL})
             channel.close()
             raise
-        return Running(id, started["pid"], started["start_time"], channel, tied=tied)
+        return Running(name, started["pid"], started["start_time"], channel, tied=tied)
 
     def _send(self, request: dict[str, Any], fds: Sequence[int]) -> Channel:
         ours, theirs = Channel.pair()

@@ -43,7 +43,9 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
         begin()
         last = caps.last_capability()
         os.umask(0o022)
-        root = build_root(spec, mount_point, user=user)
+        root, stubs = build_root(spec, mount_point, user=user)
+        if stubs.made:
+            status.send({"stubs": stubs.to_json()})
         if spec.hostname:
             with doing("set the host name"):
                 socket.sethostname(spec.hostname)
@@ -54,6 +56,7 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
         finish(spec.process, stdio, status, last, privileged=spec.privileged)
     except BaseException as error:
         fail(status, error)
+    os._exit(125)  # not reached: finish() became the program, or raised
 
 
 def begin() -> None:

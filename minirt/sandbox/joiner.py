@@ -50,6 +50,7 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
                 finish(process, inner, theirs, last, privileged=request["privileged"])
             except BaseException as error:
                 fail(theirs, error)
+            os._exit(125)
         theirs.close()
         started = read_status(ours, pid, proc)
     except BaseException as error:
@@ -57,7 +58,7 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
         os._exit(1)
     for fd in {inner.stdin, inner.stdout, inner.stderr} - {None}:
         os.close(fd)  # type: ignore[arg-type]  # None was taken out
-    supervise(channel, started, Copier([], None), given, tied=request["tied"])
+    supervise(channel, started, Copier([], None), given, tied=request["tied"], at_end=lambda _: None)
 
 
 def _join(pid: int, started: int, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from minirt.sandbox.init import Stdio, run_init
 from minirt.sandbox.log import Log
 from minirt.sandbox.rootfs import doing
 from minirt.sandbox.state import NEVER, now, write_state
+from minirt.sandbox.stubs import remove_stubs, storage_of
 from minirt.sandbox.terminal import Terminal
 from minirt.sandbox.wire import Channel, error_from_json, error_to_json
 
@@ -36,6 +38,7 @@ class Started:
     start_time: int
     pidfd: int
     terminal: int | None = None
+    stubs: dict[str, Any] | None = None
 
 
 def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, user: bool) -> NoReturn:
@@ -56,7 +59,16 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     state = _running_state(started)
     if state_dir is not None:
         _write(state_dir, state)
-    supervise(channel, started, copier, stdio, state_dir, state)
+
+    def at_end(code: int) -> None:
+        storage = storage_of(spec.root)
+        if started.stubs is not None and storage is not None:
+            remove_stubs(storage, **started.stubs)
+        if state_dir is not None:
+            end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now()}
+            _write(state_dir, {**state, **end}, durable=True)
+
+    supervise(channel, started, copier, stdio, tied=state_dir is None, at_end=at_end)
 
 
 def _given(indexes: list[int | None], fds: list[int]) -> Stdio:
@@ -115,6 +127,9 @@ def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
         if "terminal" in body:
             started.terminal = fds[0]
             continue
+        if "stubs" in body:
+            started.stubs = body["stubs"]
+            continue
         os.waitpid(pid, 0)
         raise error_from_json(body["error"])
     status.close()
@@ -122,30 +137,28 @@ def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
 
 
 def supervise(
-    channel: Channel,
-    started: Started,
-    copier: Copier,
-    stdio: Stdio,
-    state_dir: str | None = None,
-    state: dict[str, Any] | None = None,
-    *,
-    tied: bool | None = None,
+    channel: Channel, started: Started, copier: Copier, stdio: Stdio, *, tied: bool, at_end: Callable[[int], None]
 ) -> NoReturn:
-    """Copy, obey and wait until the program ends; then say how it ended, and end too."""
+    """Copy, obey and wait until the program ends; then do ``at_end`` with its exit code, tell it, and end too.
+
+    ``tied``: the program is killed when the client hangs up.
+    """
     terminal = None
     if started.terminal is not None:
         terminal = Terminal(started.terminal, stdio.stdin)
         copier.routes.append(Route(started.terminal, "stdout", stdio.stdout))
-    line = _Line(channel, started, copier, terminal, tied=state_dir is None if tied is None else tied)
+    line = _Line(channel, started, copier, terminal, tied=tied)
     line.tell({"started": {"pid": started.pid, "start_time": started.start_time}})
+    if not line.open:
+        # The client gave up before it could know of this container: nobody would ever stop it.
+        line.kill(signal.SIGKILL)
     while not line.step(started.pidfd):
         pass
     status = os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1])
     number = -status if status < 0 else None
     code = 128 - status if status < 0 else status
     copier.drain()
-    if state_dir is not None and state is not None:
-        _write(state_dir, {**state, "Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now()}, durable=True)
+    at_end(code)
     while copier.busy and line.open:
         line.step(None)
     line.tell({"exit": code, "signal": number})

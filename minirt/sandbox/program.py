@@ -48,7 +48,8 @@ def become(process: Process, last_capability: int, *, privileged: bool) -> None:
     except KeyError as error:
         raise InvalidSpec(f"unknown capability {error.args[0]}", hint="see capabilities(7) for their names") from None
     with doing("drop capabilities"):
-        left = caps.drop_bounding(keep, last_capability)
+        caps.drop_bounding(keep, last_capability)
+        held = caps.permitted()
     if process.no_new_privileges:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
     user = process.user
@@ -61,11 +62,10 @@ def become(process: Process, last_capability: int, *, privileged: bool) -> None:
     if not privileged or single:
         with doing("load the seccomp filter"):
             # The effective set went with the user id; loading a filter needs CAP_SYS_ADMIN once more.
-            caps.raise_effective()
+            caps.set_capabilities(held)
             seccomp.load(keep, fake_ids=single)
     with doing("drop capabilities"):
-        # An ordinary user has none; root has those that the bounding set leaves.
-        caps.set_capabilities(left if user.uid == 0 else 0)
+        caps.set_capabilities(held & keep if user.uid == 0 else 0)  # an ordinary user has none
     die_with_parent()
 
 

@@ -16,6 +16,7 @@ from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
 from minirt.linux.paths import ensure_inside, opened, write_new
 from minirt.model.spec import BindMount, HostNetwork, Mount, OverlayRoot, RootFilesystem, SandboxSpec, TmpfsMount
+from minirt.sandbox.stubs import Stubs
 
 __all__ = ["build_root", "doing", "enter_root", "mount_root", "prepare_staging"]
 
@@ -70,16 +71,22 @@ def mount_root(root: RootFilesystem, where: str, *, user: bool) -> None:
         mounts.bind(root.path, fd, where, recursive=False)
 
 
-def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> str:
-    """Everything mounted, ready for :func:`enter_root`; returns the root's path in this namespace."""
+def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> tuple[str, Stubs]:
+    """Everything mounted, ready for :func:`enter_root`: the root's path in this namespace, and what was made in it."""
     with doing("prepare the container's mount namespace"):
         mounts.make_private()
         root = prepare_staging(mount_point)
     with doing("mount the container's root file system"):
         mount_root(spec.root, root, user=user)
+    for name in ("proc", "dev", "sys"):
+        # A link of the image would be followed on the machine as long as this process has not changed its root.
+        if os.path.islink(f"{root}/{name}"):
+            raise SandboxError(f"/{name} is a symbolic link in the image", hint="make it a directory")
     builder = _Builder(spec, root, f"{mount_point}/files", user=user)
     builder.mount_kernel_file_systems()
     builder.mount_files()
+    # What a build step's mounts hung on is not part of its layer; a container keeps it, as with docker.
+    builder.noting = spec.lifetime.state_dir is None
     for mount in sorted(spec.mounts, key=_depth):
         with doing(f"mount {mount.target}"):
             builder.mount_one(mount)
@@ -88,7 +95,7 @@ def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> str:
     if spec.read_only:
         with doing("make the root read-only"):
             mounts.set_read_only(root)
-    return root
+    return root, builder.stubs
 
 
 def enter_root(root: str) -> None:
@@ -114,10 +121,13 @@ class _Builder:
         self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.files = files
         self.user = user
+        self.noting = True
+        self.stubs = Stubs(root, spec.root)
 
     @contextmanager
     def at(self, path: str, *, directory: bool = True) -> Iterator[int]:
-        fd = ensure_inside(self.root_fd, path, directory=directory)
+        note = self.stubs.note if self.noting else None
+        fd = ensure_inside(self.root_fd, path, directory=directory, note=note)
         try:
             yield fd
         finally:

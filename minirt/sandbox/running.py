@@ -43,8 +43,8 @@ class Running:
     All methods may be called from any thread.
     """
 
-    def __init__(self, id: str, pid: int, start_time: int, channel: Channel, *, tied: bool) -> None:
-        self.id = id
+    def __init__(self, name: str, pid: int, start_time: int, channel: Channel, *, tied: bool) -> None:
+        self.id = name
         self.pid = pid
         self.start_time = start_time
         self.tied = tied

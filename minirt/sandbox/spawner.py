@@ -108,7 +108,10 @@ def main() -> None:
     spawner = _Spawner(settings)
     spawner.make_user_namespace()
     for module in settings["preload"]:
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            pass  # the call that needs it will say so
     # The kernel reaps the children: nobody here waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # Pages that the collector never touches stay shared between parent and children.

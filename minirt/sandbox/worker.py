@@ -49,4 +49,5 @@ def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, use
 def _die_with_client(channel: Channel) -> None:
     # The client says nothing more: whatever arrives is its end, or its wish that this ends.
     channel.receive()
-    os.kill(os.getpid(), signal.SIGKILL)
+    # The spawner made this process the leader of its session and group: what it started ends, too.
+    os.killpg(0, signal.SIGKILL)

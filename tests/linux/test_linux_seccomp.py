@@ -77,5 +77,3 @@ socket.socketpair(); tempfile.TemporaryFile()
 print(subprocess.check_output(["/bin/echo", "fine"], text=True), end="")
 """
     assert subprocess.check_output([sys.executable, "-c", script, repr(sys.path)], text=True) == "fine\n"
-
-

@@ -21,7 +21,23 @@ from minirt.linux.probe import probe
 from minirt.model.spec import Lifetime, OverlayRoot, Process, SandboxSpec
 from minirt.sandbox import Exit, Running, Sandbox
 
-PROGRAMS = ("sh", "cat", "sleep", "true", "ls", "id", "mkdir", "rm", "touch", "stat", "head", "env", "stty", "chown")
+PROGRAMS = (
+    "sh",
+    "cat",
+    "sleep",
+    "true",
+    "ls",
+    "id",
+    "mkdir",
+    "rm",
+    "touch",
+    "stat",
+    "head",
+    "env",
+    "stty",
+    "chown",
+    "chmod",
+)
 
 
 def _copy_program(program: str, root: Path) -> None:

@@ -115,3 +115,29 @@ def test_many_calls_at_once(bench: Any) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: number for number in range(10)}
+
+
+def test_programs_started_by_a_cancelled_worker(bench: Any) -> None:
+    """What the worker itself started ends with it."""
+    read_end, write_end = os.pipe()
+    seconds = f"6{int(bench.id[:6], 16)}"
+    with Cancel() as cancel:
+        threading.Timer(0.3, cancel.cancel).start()
+        with pytest.raises(Cancelled):
+            bench.sandbox.call(f"{TOOLS}:hang", {"child": seconds}, fds=[write_end], cancel=cancel)
+    os.close(write_end)
+    with open(read_end, "rb") as told:
+        pid = int(told.read())
+    assert not _command_lines_with(seconds), pid
+
+
+def _command_lines_with(text: str) -> list[str]:
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            command = Path(f"/proc/{entry}/cmdline").read_text(errors="replace") if entry.isdigit() else ""
+        except OSError:
+            continue
+        if text in command:
+            found.append(command)
+    return found

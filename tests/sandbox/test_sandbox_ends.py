@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from minirt.errors import Cancelled, ContainerNotRunning, SandboxError, SpawnerLost
+from minirt.errors import Cancelled, ContainerNotRunning, SandboxError, SpawnerLost, Unsupported
 from minirt.linux.processes import is_alive
 from minirt.model.cancel import Cancel
-from minirt.model.spec import BindMount, Lifetime
+from minirt.model.spec import BindMount, IdMapping, Lifetime
 from minirt.sandbox import Exit, Sandbox, read_state
 
 
@@ -232,3 +232,19 @@ def test_failed_start_is_in_the_state(bench: Any) -> None:
     assert state is not None
     assert (state["Status"], state["ExitCode"]) == ("created", 127)
     assert "nope" in state["Error"]
+
+
+def test_cancelled_before_it_runs(bench: Any) -> None:
+    """A start that is given up leaves no container, not even a detached one."""
+    spec, _ = bench.detached("sleep 600")
+    with Cancel() as cancel:
+        cancel.cancel()
+        with pytest.raises(Cancelled):
+            bench.sandbox.start(spec, cancel=cancel)
+
+
+def test_other_id_maps(bench: Any) -> None:
+    """Maps other than the machine's are refused rather than ignored."""
+    spec = bench.spec("true", uid_map=(IdMapping(0, 5, 1),), gid_map=(IdMapping(0, 5, 1),))
+    with pytest.raises(Unsupported, match="id maps"):
+        bench.start(spec)
