@@ -14,7 +14,7 @@ __all__ = ["Directive", "Dockerfile", "Notice", "Stage"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something worth saying that does not stop the build. ``name`` is a build check's name, or our own."""
+    """Something that the parser itself has to say and that does not stop the build; advice is for the checks."""
 
     name: str
     message: str

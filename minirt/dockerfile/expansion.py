@@ -28,7 +28,7 @@ EFFORT = 1 << 22
 """Characters of values that the patterns of one word may be tried on, all together: about a second's work."""
 
 LIMIT = 1 << 20
-"""Characters that one expansion may come to. Linux takes no variable longer than 128 KiB, and ``ENV a=$a$a`` on
+"""Characters that one expansion may add to its word. Linux takes no variable longer than 128 KiB, and ``ENV a=$a$a`` on
 forty lines would otherwise fill the memory."""
 
 
@@ -60,8 +60,8 @@ def expand(
     """Expand one word. ``where`` is the word's place, for errors; without it the word itself is shown.
 
     Raises :class:`DockerfileError`: an open quote or ``${``, an unknown form, ``${v:?…}`` of an unset variable, a
-    pattern that is not one, or a result longer than :data:`LIMIT`. Source: Dockerfile reference, "Environment
-    replacement".
+    pattern that is not one, or a result that grows by more than :data:`LIMIT`. Source: Dockerfile reference,
+    "Environment replacement".
     """
     if not _SPECIAL[escape].search(word):
         return Expanded(word, segments=((word, True),))
@@ -106,6 +106,7 @@ class _Expander:
         self.mode = mode
         self.position = 0
         self.effort = 0
+        self.limit = LIMIT + len(word)
         self.used: dict[str, None] = {}
         self.undefined: dict[str, None] = {}
         self.segments: list[tuple[Rope, bool]] = []
@@ -154,7 +155,7 @@ class _Expander:
         """Add to the innermost frame; ``size`` is the length of a part that is not a string."""
         frame = self.stack[-1]
         frame.size += len(part) if size is None else size
-        if frame.size > LIMIT:
+        if frame.size > self.limit:
             raise self.error(
                 f"this expands to more than {LIMIT:,} characters",
                 (0, len(self.word)),

@@ -89,9 +89,6 @@ def _notices(instructions: list[Instruction], lexer: Lexer) -> tuple[Notice, ...
         message = f"# syntax={syntax.value} names a frontend image; minirt reads today's language itself"
         notices.append(Notice("SyntaxIgnored", message, syntax.location))
     for instruction in instructions:
-        for line in instruction.origin.blank_lines:
-            where = lexer.source.whole_line(line)
-            notices.append(Notice("NoEmptyContinuation", "Empty continuation line", where))
         if isinstance(instruction, OnBuild) and instruction.inner is None:
             message = "this trigger cannot be parsed: images built FROM this one will fail"
             notices.append(Notice("BrokenTrigger", message, instruction.location))

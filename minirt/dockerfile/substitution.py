@@ -78,8 +78,17 @@ class _Work:
     def expand(self, word: str) -> Expanded:
         if not word:
             return Expanded("")
-        where = self.written.origin.find(word) if "$" in word or "'" in word or '"' in word else None
-        return self.note(expand(word, self.variables, escape=self.escape, where=where))
+        try:
+            return self.note(expand(word, self.variables, escape=self.escape))
+        except DockerfileError as error:
+            raise self.placed(error, word) from None
+
+    def placed(self, error: DockerfileError, word: str) -> DockerfileError:
+        """The error in the Dockerfile instead of in the word: looked for only now, for it takes a search."""
+        place, within = self.written.origin.find(word), error.where
+        if within is not None and place.text.startswith(word, place.column - 1):
+            place = replace(place, column=place.column + within.column - 1, length=within.length)
+        return DockerfileError(error.what, where=place, cause=error.cause, hint=error.hint)
 
     def note(self, done: Expanded) -> Expanded:
         self.used.update(dict.fromkeys(done.used))

@@ -1,0 +1,221 @@
+"""Checks that need the values of variables: they follow each stage as a build would, without building."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from minirt.dockerfile.checks.findings import Finding
+from minirt.dockerfile.checks.walk import Subject, step_of
+from minirt.dockerfile.document import Stage
+from minirt.dockerfile.expansion import Expanded, expand
+from minirt.dockerfile.instructions import Add, Arg, Copy, Env, From, Instruction, Workdir
+from minirt.dockerfile.substitution import expand_instruction
+from minirt.dockerfile.suggest import nearest
+from minirt.errors import DockerfileError, InvalidPlatform, InvalidReference, Location
+from minirt.model.platform import Platform
+from minirt.model.reference import Reference
+
+__all__ = ["base_names", "check_variables"]
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Build arguments that BuildKit knows and never makes variables of.
+_SPECIAL = frozenset(("SOURCE_DATE_EPOCH", "BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
+
+
+@dataclass(slots=True)
+class _Scope:
+    """The variables of a stage at one point of it; ``declared`` are ARGs, with or without a value."""
+
+    variables: dict[str, str]
+    declared: set[str] = field(default_factory=set)
+    workdir_set: bool = False
+
+    def copy(self) -> _Scope:
+        return _Scope(dict(self.variables), set(), self.workdir_set)
+
+
+def _global_scope(subject: Subject, build_args: Mapping[str, str]) -> dict[str, str]:
+    """The variables of FROM lines: predefined ones, and ARGs before the first FROM."""
+    host, target = Platform.host(), subject.target
+    variables = {}
+    for prefix, platform in (("BUILD", host), ("TARGET", target)):
+        variables[f"{prefix}PLATFORM"] = str(platform)
+        variables[f"{prefix}OS"] = platform.os
+        variables[f"{prefix}ARCH"] = platform.architecture
+        variables[f"{prefix}VARIANT"] = platform.variant
+    variables["TARGETSTAGE"] = subject.dockerfile.stages[-1].name or "default"
+    for arg in subject.dockerfile.meta_args:
+        expanded = expand_instruction(arg, variables, escape=subject.dockerfile.escape, build_args=build_args)
+        variables.update((one.name, one.default) for one in expanded.instruction.args if one.default is not None)
+    return variables
+
+
+def base_names(subject: Subject) -> dict[int, str]:
+    """What each FROM names once expanded, by stage index; none if the variables cannot be worked out."""
+    try:
+        variables = _global_scope(subject, subject.build_args)
+        return {
+            stage.index: expand(stage.base.base, variables, escape=subject.dockerfile.escape).text
+            for stage in subject.dockerfile.stages
+        }
+    except DockerfileError:
+        return {}
+
+
+def check_variables(subject: Subject) -> Iterator[Finding]:
+    """An error of expansion ends the checks that need it: the build will report it."""
+    try:
+        outer = _global_scope(subject, subject.build_args)
+        defaults = _global_scope(subject, {})
+        scopes: dict[str, _Scope] = {}
+        for stage in subject.dockerfile.stages:
+            base = expand(stage.base.base, outer, escape=subject.dockerfile.escape)
+            yield from _check_from(subject, stage, base, outer, defaults)
+            scope = scopes[base.text.lower()].copy() if base.text.lower() in scopes else _fresh(subject, stage)
+            yield from _follow(subject, stage, scope, outer)
+            scopes[str(stage.index)] = scopes[stage.name or str(stage.index)] = scope
+    except DockerfileError:
+        return
+
+
+def _fresh(subject: Subject, stage: Stage) -> _Scope:
+    environment = subject.base_environments.get(stage.index, {})
+    return _Scope({"PATH": _PATH, **environment})
+
+
+# -- FROM --------------------------------------------------------------------------------------------------
+
+
+def _check_from(
+    subject: Subject, stage: Stage, base: Expanded, outer: Mapping[str, str], defaults: Mapping[str, str]
+) -> Iterator[Finding]:
+    written, step = stage.base, step_of(stage.index, 0)
+    platform = expand(written.platform, outer, escape=subject.dockerfile.escape)
+    declared = {one.name for arg in subject.dockerfile.meta_args for one in arg.args}
+    for name in dict.fromkeys((*base.undefined, *platform.undefined)):
+        if name not in declared:
+            yield _undeclared(written, name, (*declared, *outer), step)
+    default = expand(written.base, defaults, escape=subject.dockerfile.escape).text
+    if not _is_reference(default):
+        message = f"Default value for ARG {written.base} results in empty or invalid base image name"
+        yield Finding("InvalidDefaultArgInFrom", message, written.locate_base(), step)
+    if platform.used == ("TARGETPLATFORM",) and not platform.undefined and platform.text == outer["TARGETPLATFORM"]:
+        message = (
+            f"Setting platform to predefined {written.platform} in FROM is redundant as this is the default behavior"
+        )
+        yield Finding("RedundantTargetPlatform", message, _platform_place(written), step, _without_platform(written))
+    if written.platform and not platform.used and not platform.undefined:
+        yield from _constant_platform(written, platform.text, step)
+    actual = subject.base_platforms.get(stage.index)
+    expected = _platform(platform.text) or subject.target
+    if actual is not None and (actual.os, actual.architecture) != (expected.os, expected.architecture):
+        message = f'Base image {base.text} was pulled with platform "{actual}", expected "{expected}" for current build'
+        yield Finding("InvalidBaseImagePlatform", message, written.locate_base(), step)
+
+
+def _undeclared(written: From, name: str, known: tuple[str, ...], step: str) -> Finding:
+    near = nearest(name, known)
+    suggestion = f" (did you mean {near}?)" if near else ""
+    message = f"FROM argument '{name}' is not declared{suggestion}"
+    better = written.original.replace(name, near) if near else f"ARG {name}=…\n{written.original}"
+    return Finding("UndefinedArgInFrom", message, written.origin.find(name), step, better)
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return True
+
+
+def _platform(text: str) -> Platform | None:
+    try:
+        return Platform.parse(text) if text else None
+    except InvalidPlatform:
+        return None
+
+
+def _constant_platform(written: From, text: str, step: str) -> Iterator[Finding]:
+    """A stage whose name says the platform is meant so: ``AS build-arm64``."""
+    platform = _platform(text)
+    if platform is None or platform.os in written.name or platform.architecture in written.name:
+        return
+    message = f'FROM --platform flag should not use constant value "{text}"'
+    place = _platform_place(written)
+    yield Finding("FromPlatformFlagConstDisallowed", message, place, step, _without_platform(written))
+
+
+def _platform_place(written: From) -> Location:
+    return written.origin.find(written.platform)
+
+
+def _without_platform(written: From) -> str:
+    words = written.original.split()
+    return " ".join(word for word in words if not word.startswith("--platform"))
+
+
+# -- inside a stage ----------------------------------------------------------------------------------------
+
+
+def _follow(subject: Subject, stage: Stage, scope: _Scope, outer: Mapping[str, str]) -> Iterator[Finding]:
+    for index, written in enumerate(stage.instructions, start=1):
+        step = step_of(stage.index, index)
+        given = _given(written, {**outer, **subject.build_args}, subject.build_args)
+        done = expand_instruction(written, scope.variables, escape=subject.dockerfile.escape, build_args=given)
+        for name in done.undefined:
+            if name not in scope.declared and name not in _SPECIAL:
+                yield _undefined(written, name, scope, step)
+        yield from _apply(done.instruction, scope, step)
+        if isinstance(done.instruction, Copy | Add) and subject.ignore is not None:
+            yield from _ignored(subject, done.instruction, step)
+
+
+def _given(written: Instruction, outer: Mapping[str, str], build_args: Mapping[str, str]) -> dict[str, str]:
+    """Values that win over an ARG's default: build arguments; without a default, also the global ARGs."""
+    if not isinstance(written, Arg):
+        return {}
+    without = {one.name for one in written.args if one.default is None}
+    return {name: value for name, value in outer.items() if name in build_args or name in without}
+
+
+def _undefined(written: Instruction, name: str, scope: _Scope, step: str) -> Finding:
+    near = nearest(name, scope.variables)
+    suggestion = f" (did you mean ${near}?)" if near else ""
+    message = f"Usage of undefined variable '${name}'{suggestion}"
+    place = written.origin.find("$" + name)
+    if place == written.location:
+        place = written.origin.find("${" + name)
+    better = written.original.replace(name, near) if near else f"ARG {name}\n{written.original}"
+    return Finding("UndefinedVar", message, place, step, better)
+
+
+def _apply(instruction: Instruction, scope: _Scope, step: str) -> Iterator[Finding]:
+    match instruction:
+        case Env(pairs=pairs):
+            scope.variables.update((pair.name, pair.value) for pair in pairs)
+        case Arg(args=args):
+            scope.declared.update(one.name for one in args)
+            scope.variables.update((one.name, one.default) for one in args if one.default is not None)
+        case Workdir(path=path):
+            if not path.startswith("/") and not scope.workdir_set:
+                message = f'Relative workdir "{path}" can have unexpected results if the base image changes'
+                yield Finding("WorkdirRelativePath", message, instruction.location, step, f"WORKDIR /{path}")
+            scope.workdir_set = True
+
+
+def _ignored(subject: Subject, instruction: Copy | Add, step: str) -> Iterator[Finding]:
+    assert subject.ignore is not None
+    if isinstance(instruction, Copy) and instruction.from_:
+        return
+    for index, source in enumerate(instruction.sources):
+        if "://" in source:
+            continue
+        path = source.lstrip("/").removeprefix("./")
+        blamed = subject.ignore.excluded_by(path) if path not in ("", ".") else None
+        if blamed is not None:
+            kind = instruction.keyword.capitalize()
+            message = f'Attempting to {kind} file "{source}" that is excluded by .dockerignore'
+            better = f"!{path}   (in .dockerignore, below line {blamed.line}: {blamed.text})"
+            yield Finding("CopyIgnoredFile", message, instruction.locate_source(index), step, better)

@@ -1,0 +1,3 @@
+from a:1
+run x
+RUN y

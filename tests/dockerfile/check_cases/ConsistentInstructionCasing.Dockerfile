@@ -1,0 +1,4 @@
+FROM a:1
+run x
+RUN y
+Copy z /

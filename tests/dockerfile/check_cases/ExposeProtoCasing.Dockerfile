@@ -1,0 +1,2 @@
+FROM a:1
+EXPOSE 80/TcP 81/udp

@@ -1,0 +1,3 @@
+FROM scratch as builder
+FROM scratch AS ok
+from scratch AS lower

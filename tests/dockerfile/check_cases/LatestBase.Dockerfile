@@ -1,0 +1,9 @@
+ARG V=latest
+FROM alpine
+FROM debian:latest AS x
+FROM alpine:$V
+FROM x
+FROM scratch
+FROM minirt/base
+FROM alpine:3.20
+FROM alpine@sha256:0000000000000000000000000000000000000000000000000000000000000000

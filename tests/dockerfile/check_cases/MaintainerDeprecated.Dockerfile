@@ -1,0 +1,2 @@
+FROM a:1
+MAINTAINER Ada "A" Lovelace

@@ -1,0 +1,3 @@
+FROM --platform=$TARGETPLATFORM a:1
+FROM --platform=${TARGETPLATFORM} a:1
+FROM --platform=$BUILDPLATFORM a:1

@@ -1,0 +1,2 @@
+FROM a:1 AS scratch
+FROM a:1 AS context

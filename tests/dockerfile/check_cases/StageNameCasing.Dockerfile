@@ -1,0 +1,2 @@
+FROM scratch AS BuildBase
+FROM scratch AS ok

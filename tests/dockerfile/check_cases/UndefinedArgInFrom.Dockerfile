@@ -1,0 +1,4 @@
+ARG VERSION=1
+FROM node:${VERSION} AS x
+FROM --platform=$NOSUCH b:$VERSOIN
+FROM --platform=$BUILDPLATFORM c:1

@@ -1,0 +1,7 @@
+FROM a:1 AS base
+ENV A=1
+ARG B=2
+FROM base
+LABEL a=$A b=$B
+FROM 0
+LABEL c=$A

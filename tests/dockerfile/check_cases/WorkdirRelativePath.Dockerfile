@@ -1,0 +1,8 @@
+FROM a:1 AS x
+WORKDIR usr/src
+WORKDIR more
+FROM a:1
+WORKDIR /abs
+WORKDIR rel
+FROM x
+WORKDIR sub

@@ -1,0 +1,3 @@
+# check=skip=MaintainerDeprecated,LatestBase;experimental=all
+FROM alpine as x
+MAINTAINER me
