@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Offer", "command_line", "complete_reply", "is_complete", "matcher_for", "offer"]
 
 
+_OPENINGS = ("FROM", "docker")
+"""With these words a cell becomes ours; while they are typed it still counts as Python."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """``items`` for the text from ``start`` up to the cursor."""
@@ -72,7 +76,10 @@ def matcher_for(runtime: Runtime) -> Callable[[Any], Any]:
         lines = context.full_text.split("\n")
         cursor = sum(len(line) + 1 for line in lines[: context.cursor_line]) + context.cursor_position
         if isinstance(classify(context.full_text, runtime.shell.user_ns.__contains__), PythonCell):
-            return {"completions": [], "suppress": False}
+            typed = context.full_text.strip()
+            begun = [word for word in _OPENINGS if typed and word.startswith(typed)]
+            opening = [SimpleCompletion(text=word, type="keyword") for word in begun]
+            return {"completions": opening, "matched_fragment": typed, "suppress": False}
         found = offer(runtime, context.full_text, cursor)
         completions = [SimpleCompletion(text=item.text, type=item.kind) for item in found.items]
         return {

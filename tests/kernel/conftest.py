@@ -101,11 +101,11 @@ class Kernel:
         self.manager.shutdown_kernel(now=False)
 
 
-def _start(folder: Path, home: Path, **environment: str) -> Kernel:
-    """A new kernel whose notebook's folder is ``folder``."""
+def _start(folder: Path, home: Path, module: str = "minirt_kernel", **environment: str) -> Kernel:
+    """A new kernel whose notebook's folder is ``folder``; ``module`` is what is started with -m."""
     manager = KernelManager()
     manager._kernel_spec = KernelSpec(  # type: ignore[attr-defined]
-        argv=[sys.executable, "-m", "minirt_kernel", "-f", "{connection_file}"],
+        argv=[sys.executable, "-m", module, "-f", "{connection_file}"],
         display_name="minirt",
         language="python",
     )
@@ -133,11 +133,11 @@ def notebook_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_kernel() -> Iterator[Callable[..., Kernel]]:
-    """``start_kernel(folder, home, VARIABLE=value …)``: a new kernel, closed at the end at the latest."""
+    """``start_kernel(folder, home, module, VARIABLE=value …)``: a new kernel, closed at the end at the latest."""
     running: list[Kernel] = []
 
-    def start(folder: Path, home: Path, **environment: str) -> Kernel:
-        running.append(_start(folder, home, **environment))
+    def start(folder: Path, home: Path, module: str = "minirt_kernel", **environment: str) -> Kernel:
+        running.append(_start(folder, home, module, **environment))
         return running[-1]
 
     yield start

@@ -86,6 +86,14 @@ def test_python_cells_complete_as_ever(kernel: Any) -> None:
     assert "os.getcwd" in complete(kernel, "import os\nos.getc‸")
 
 
+def test_a_cell_that_is_only_begun_can_become_ours(kernel: Any) -> None:
+    """The first letters of FROM, docker, and the magics."""
+    assert "FROM" in complete(kernel, "FR‸")
+    assert "docker" in complete(kernel, "doc‸")
+    assert "%%dockerfile" in complete(kernel, "%%doc‸")
+    assert "%%run" in complete(kernel, "%%ru‸")
+
+
 def test_python_names_are_not_offered_in_a_dockerfile(kernel: Any) -> None:
     """Where we know nothing, nothing is offered."""
     assert complete(kernel, "FROM minirt/base\nRUN pri‸") == []

@@ -71,13 +71,3 @@ def test_the_engine_is_there_without_an_import(kernel: Any) -> None:
     assert "engine" not in reply.text()
     reply = kernel.run("engine.home == get_ipython().minirt.engine.home")
     assert reply.of("execute_result")[0]["data"]["text/plain"] == "True"
-
-
-def test_the_extension_loads_twice_and_unloads(kernel: Any, start_kernel: Any, tmp_path: Any) -> None:
-    """A second load changes nothing; after unloading, a Dockerfile is a syntax error again."""
-    other = start_kernel(tmp_path, tmp_path / "home")
-    assert other.run("%load_ext minirt_kernel\n%load_ext minirt_kernel").status == "ok"
-    assert other.run("docker --version").status == "ok"
-    assert other.run("%unload_ext minirt_kernel").status == "ok"
-    assert other.run("docker --version").content["ename"] in ("NameError", "SyntaxError")
-    other.close()

@@ -134,12 +134,14 @@
       const tips = new Map();
       const next = build(data.svg, tips);
       if (!next) return this.showTable(true);
+      this.full = (next.getAttribute("viewBox") || "0 0 0 0").split(/[\s,]+/).map(Number);
       next.setAttribute("role", "img");
       next.setAttribute("aria-label", String(data.title ?? "graph"));
       next.classList.add("mrt-svg");
+      next.setAttribute("width", this.full[2]); // its natural width: here there may be room, and CSS shrinks it if not
+      next.removeAttribute("height");
       next.dataset.status = String(data.status ?? "");
       this.tips = tips;
-      this.full = (next.getAttribute("viewBox") || "0 0 0 0").split(/[\s,]+/).map(Number);
       if (this.svg) morph(this.svg, next); else this.frame.append(next);
       this.svg = next;
       this.zoomTo(this.view);
