@@ -119,6 +119,10 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         *(parse_mount(text, cwd) for text in options["mount"]),
         *(parse_tmpfs(text) for text in options["tmpfs"]),
     ]
+    if options["stop_signal"]:
+        from minirt.containers.processes import parse_signal
+
+        parse_signal(options["stop_signal"])
     targets = [mount.target for mount in mounts]
     for target in targets:
         if targets.count(target) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from minirt.cli.flags import FlagShape, split
 from minirt.cli.session import Session
@@ -24,7 +24,12 @@ class _Trail:
     path: tuple[str, ...] = ()
     usage: str = "[OPTIONS] COMMAND"
     fault: int = 1
-    debug: bool = field(default=False)
+    debug: bool = False
+    running: bool = False
+
+    def about_words(self, error: MinirtError) -> bool:
+        """Whether the command line itself was wrong, and not what it asked for."""
+        return isinstance(error, UsageError) and not self.running
 
     @property
     def words(self) -> str:
@@ -69,7 +74,7 @@ def _guarded(argv: Sequence[str], session: Session, trail: _Trail) -> int:
     except BrokenPipeError:
         raise
     except MinirtError as error:
-        if isinstance(error, UsageError) and "See '" not in error.hint:
+        if trail.about_words(error):
             error.hint = f"{error.hint} See '{trail.words} --help'.".strip()
         error.exit_code = _exit_code(error, trail)
         raise
@@ -100,6 +105,7 @@ def _dispatch(argv: Sequence[str], session: Session, trail: _Trail) -> int:
     command = load(resolved.name)
     trail.usage, trail.fault = command.usage, command.fault
     with command.make_context(trail.words, list(resolved.rest), obj=session) as context:
+        trail.running = True
         return command.invoke(context)
 
 
@@ -114,7 +120,7 @@ def _group_alone(session: Session, path: tuple[str, ...], rest: tuple[str, ...])
 
 def _exit_code(error: MinirtError, trail: _Trail) -> int:
     """Docker's: 125 from run for all that went wrong before the program, 126 and 127 for the program, else 1."""
-    if isinstance(error, UsageError | Cancelled | ContainerFailed):
+    if trail.about_words(error) or isinstance(error, Cancelled | ContainerFailed):
         return error.exit_code
     runs_a_program = trail.path[-1:] in (("run",), ("exec",))
     if runs_a_program and error.exit_code in (126, 127):
@@ -136,7 +142,7 @@ def _described(error: MinirtError, session: Session, trail: _Trail) -> str:
         return ""  # the program has said all there is to say, and its exit code goes on
     if isinstance(error, Cancelled):
         return f"{session.name}: {error.what}\n"
-    if isinstance(error, UsageError):
+    if trail.about_words(error):
         # Docker names itself before mistakes about commands, not before those about flags.
         head = f"{session.name}: {error.what}" if error.exit_code == 1 else error.what
         name = " ".join(trail.path)

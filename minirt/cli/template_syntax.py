@@ -14,10 +14,10 @@ Grammar (pkg.go.dev/text/template)::
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 
-from minirt.errors import InvalidInput, Location
+from minirt.cli.template_lexer import Token, pieces, syntax_error
+from minirt.errors import InvalidInput
 
 __all__ = ["Assign", "Chain", "Command", "If", "Literal", "Name", "Node", "Operand", "Output", "Pipeline", "Range",
            "Text", "Variable", "With", "parse", "syntax_error"]  # fmt: skip
@@ -107,96 +107,21 @@ class Range:
 
 Node = Text | Output | Assign | If | With | Range
 
-_ACTION = re.compile(r"\{\{(?:-(?=\s))?((?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|(?!\}\}).)*?)(?:(?<=\s)-)?\}\}", re.DOTALL)
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<string>"(?:\\.|[^"\\])*" | `[^`]*`)
-      | (?P<number>-?\d+(?:\.\d+)?)
-      | (?P<field>(?:\.[^\W\d]\w*)+)
-      | (?P<dot>\.)
-      | (?P<variable>\$\w*)
-      | (?P<word>[^\W\d]\w*)
-      | (?P<mark>:=|[=|(),])
-    )""",
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-    glued: bool  # no white space before it: then a field belongs to what stands before
-
-
-def syntax_error(message: str, source: str, at: int) -> InvalidInput:
-    """A template's error, with the place in the template. ``at`` is an offset."""
-    line = source.count("\n", 0, at) + 1
-    start = source.rfind("\n", 0, at) + 1
-    text = source[start:].split("\n", 1)[0]
-    error = InvalidInput(
-        f"template parsing error: template: :{line}: {message}",
-        where=Location("--format", line, at - start + 1, 1, text),
-    )
-    error.exit_code = 1
-    return error
-
 
 def parse(source: str) -> tuple[Node, ...]:
     """Raises :class:`minirt.errors.InvalidInput` with the place of the mistake."""
-    parser = _Parser(source, _pieces(source))
+    parser = _Parser(source, pieces(source))
     nodes, end = parser.block(())
     assert end == ""
     return nodes
 
 
-def _pieces(source: str) -> list[str | list[_Token]]:
-    """Texts and actions in turn; an action is its tokens."""
-    pieces: list[str | list[_Token]] = []
-    position, trim = 0, False
-    while True:
-        opening = source.find("{{", position)
-        text = source[position : opening if opening >= 0 else len(source)]
-        if trim:
-            text = text.lstrip()
-        if opening < 0:
-            pieces.append(text)
-            return pieces
-        match = _ACTION.match(source, opening)
-        if match is None:
-            raise syntax_error("unclosed action", source, opening)
-        raw = match.group(0)
-        if re.match(r"\{\{-\s", raw):
-            text = text.rstrip()
-        pieces.append(text)
-        trim = re.search(r"\s-\}\}$", raw) is not None
-        if not re.fullmatch(r"\s*/\*.*\*/\s*", match.group(1), re.DOTALL):
-            pieces.append(_tokens(source, match.start(1), match.end(1)))
-        position = match.end()
-
-
-def _tokens(source: str, start: int, end: int) -> list[_Token]:
-    tokens = []
-    while source[start:end].strip():
-        match = _TOKEN.match(source, start, end)
-        if match is None or match.lastgroup is None:
-            at = start + len(source[start:end]) - len(source[start:end].lstrip())
-            raise syntax_error(f"unexpected {source[at]!r} in command", source, at)
-        at = match.start(match.lastgroup)
-        tokens.append(_Token(match.lastgroup, match.group(match.lastgroup), at, at == start))
-        start = match.end()
-    if not tokens:
-        raise syntax_error("missing value for command", source, end)
-    return tokens
-
-
 class _Parser:
-    def __init__(self, source: str, pieces: list[str | list[_Token]]) -> None:
+    def __init__(self, source: str, pieces: list[str | list[Token]]) -> None:
         self.source = source
         self.pieces = pieces
         self.index = 0
-        self.tokens: list[_Token] = []
+        self.tokens: list[Token] = []
 
     def fail(self, message: str) -> InvalidInput:
         at = self.tokens[0].at if self.tokens else len(self.source)
@@ -305,7 +230,7 @@ class _Parser:
             return Chain(base, tuple(filter(None, token.text.split("."))), token.at)
         return base
 
-    def unquote(self, token: _Token) -> str:
+    def unquote(self, token: Token) -> str:
         try:
             return str(json.loads(token.text))
         except ValueError:

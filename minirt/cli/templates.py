@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from minirt.cli.template_functions import FUNCTIONS, HEADER_FUNCTIONS, go_text, truth
+from minirt.cli.template_lexer import syntax_error
 from minirt.cli.template_syntax import (
     Assign,
     Chain,
@@ -22,7 +23,6 @@ from minirt.cli.template_syntax import (
     Variable,
     With,
     parse,
-    syntax_error,
 )
 from minirt.errors import InvalidInput, MinirtError
 

@@ -120,6 +120,7 @@ def test_execute_raises(words: Teller) -> None:
         ("run --pull sometimes image", 'must be one of "always", "missing" or "never"'),
         ("run --add-host nope image", 'bad format for add-host: "nope"'),
         ("run -v a1:/x -v b1:/x image", "Duplicate mount point: /x"),
+        ("run --stop-signal FOO image", "FOO"),
     ],
 )
 def test_values_of_run(words: Teller, line: str, says: str) -> None:

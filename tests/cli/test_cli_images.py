@@ -132,6 +132,7 @@ def test_missing_image_of_run(cli: Teller) -> None:
     said = cli("run", "--pull", "never", "nothing")
     assert said.code == 125
     assert said.err.startswith("docker: No such image: nothing:latest")
+    assert "does not provide the specified platform" in cli("run", "--platform", "linux/s390x", "minirt/base").err
     with pytest.raises(ImageNotFound) as caught:
         cli.execute("run", "--pull", "never", "nothing")
     assert caught.value.exit_code == 125

@@ -73,6 +73,7 @@ def test_system(cli: Teller) -> None:
     said = cli.ok("info")
     assert "What this machine allows:" in said.out
     assert "Overlay filesystem: yes" in said.out
+    assert "busybox-static: a minirt/base of 2 MB" in cli.ok("info", environment={"PATH": "/nowhere"}).out
     assert cli.ok("info", "-f", "{{.OSType}}").out == "linux\n"
     assert json.loads(cli.ok("info", "--format", "json").out)["OSType"] == "linux"
     assert cli.ok("system", "df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]

@@ -118,7 +118,13 @@ def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
 
     ref = Reference.parse(image)
     mode = "quiet" if options["quiet"] else "auto"
-    pull_image(session, ref, platform=options["platform"], mode=mode, what="run")
+    pulled = pull_image(session, ref, platform=options["platform"], mode=mode, what="run")
+    if options["platform"] and not _runs(options["platform"], pulled.attrs):
+        raise ImageNotFound(
+            f"image with reference {image} was found but does not provide the specified platform"
+            f" ({options['platform']})",
+            hint="Leave --platform out, or name an image that is made for it.",
+        )
 
 
 def _runs(platform: str, attrs: dict[str, Any]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from minirt.cli.common import FORMAT, INSPECT_FORMAT
@@ -29,6 +31,12 @@ ABILITIES = {
     "ptrace": ("Tracing of processes", "containers by PRoot where namespaces are refused"),
 }
 
+# (program, Debian's package of it, what it would bring, whether only where containers run without root).
+PACKAGES = (
+    ("busybox", "busybox-static", "a minirt/base of 2 MB with many more commands in it", False),
+    ("newuidmap", "uidmap", "images with files of several users keep their owners", True),
+)
+
 
 def _formatted(session: Session, form: str, data: dict[str, Any]) -> bool:
     """Whether ``--format`` was given; then it has been printed."""
@@ -43,7 +51,17 @@ def _formatted(session: Session, form: str, data: dict[str, Any]) -> bool:
 def info(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     facts = session.engine.info()
     if not _formatted(session, options["form"], facts):
-        session.print(info_text(facts))
+        path = session.environment.get("PATH", os.defpath)
+        session.print(info_text(facts) + _packages_text(path, bool(facts["Rootless"])))
+
+
+def _packages_text(path: str, rootless: bool) -> str:
+    lines = [
+        f" {package}: {brings}\n"
+        for program, package, brings, only_rootless in PACKAGES
+        if (rootless or not only_rootless) and shutil.which(program, path=path) is None
+    ]
+    return "\nPackages that would bring more (apt-get install NAME):\n" + "".join(lines) if lines else ""
 
 
 def info_text(facts: dict[str, Any]) -> str:
