@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import io
-import lzma
 from typing import Any, BinaryIO, cast
 
 from minirt.errors import InvalidDocument, LayerError
@@ -67,8 +65,8 @@ def _take_in(store: Store, stream: BinaryIO, cancel: Cancel | None) -> Archive:
             _take_member(store, archive, member, tar, cancel)
     except LayerError as error:
         raise _unreadable(error.cause or error.what) from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except Exception as error:
+        if not _is_damage(error):
             raise
         raise _unreadable(str(error)) from error
     if not archive.members:
@@ -103,8 +101,12 @@ def _uncompressed(stream: BinaryIO) -> BinaryIO:
     source = io.BufferedReader(cast(io.RawIOBase, _Readable(stream)), 1 << 20)
     head = source.peek(6)[:6]
     if head.startswith(b"BZh"):
+        import bz2
+
         return cast(BinaryIO, bz2.BZ2File(source))
     if head == b"\xfd7zXZ\x00":
+        import lzma
+
         return cast(BinaryIO, lzma.LZMAFile(source))
     return decompress(cast(BinaryIO, source))
 
@@ -123,6 +125,13 @@ class _Readable(io.RawIOBase):
         data = self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def _is_damage(error: Exception) -> bool:
+    """How bz2 and lzma say that data is damaged. An error of the system has a number and is none of those."""
+    if isinstance(error, OSError):
+        return error.errno is None
+    return isinstance(error, EOFError) or type(error).__name__ == "LZMAError"
 
 
 def _unreadable(why: str) -> InvalidDocument:

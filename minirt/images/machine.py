@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +61,8 @@ def _static_busybox(root: Path, libraries: Libraries) -> str | None:
 
 
 def _take_busybox(root: Path, path: str, chosen: Chosen) -> str:
+    import subprocess  # only here, so that commands that never come here start sooner
+
     program = root / path.lstrip("/")
     try:
         listed = subprocess.run([program, "--list-full"], capture_output=True, timeout=10, check=True).stdout.decode()
