@@ -34,9 +34,10 @@ class FlagValue:
 class Flags:
     """The flags of one instruction, checked against what it has."""
 
-    def __init__(self, values: dict[str, list[FlagValue]], origin: Origin):
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, list[FlagValue]]):
         self._values = values
-        self._origin = origin
 
     def text(self, name: str) -> str:
         """The value, or nothing."""
@@ -56,10 +57,13 @@ class Flags:
         return found[0].span if found else None
 
 
+_NONE = Flags({})
+
+
 def read_flags(keyword: str, written: tuple[tuple[str, Span], ...], origin: Origin) -> Flags:
     """Raises DockerfileError for a flag that is unknown, repeated, without its value, or not a boolean."""
     if not written:
-        return Flags({}, origin)
+        return _NONE
     known = FLAGS.get(keyword, {})
     values: dict[str, list[FlagValue]] = {}
     for word, span in written:
@@ -78,7 +82,7 @@ def read_flags(keyword: str, written: tuple[tuple[str, Span], ...], origin: Orig
                 f"missing a value on flag: {name}", span, hint=f"Write --{name}=value, with no space around the =."
             )
         values.setdefault(name, []).append(FlagValue(value, span))
-    return Flags(values, origin)
+    return Flags(values)
 
 
 def _unknown(keyword: str, name: str, known: Mapping[str, str], origin: Origin, span: Span) -> Exception:

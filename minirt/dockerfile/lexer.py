@@ -29,6 +29,7 @@ LINE_LIMIT = 65_535
 """Bytes of one line: the buffer of BuildKit's scanner."""
 
 _KEYWORD = re.compile(r"[^\t\v\f\r ]+")
+_PLAIN = re.compile(r"([A-Za-z]+) (?=[^-\s])")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*")
 _DIRECTIVES = ("escape", "syntax", "check")
 _WITH_HEREDOCS = ("RUN", "COPY", "ADD")
@@ -50,10 +51,14 @@ class Statement:
 
     @classmethod
     def of(cls, origin: Origin, heredocs: tuple[Heredoc, ...] = ()) -> Statement:
-        match = _KEYWORD.match(origin.text)
+        text = origin.text
+        match = _PLAIN.match(text)
+        if match:  # most instructions have no flags: one look is enough
+            return cls(origin, match[1].upper(), (), match.end(), heredocs)
+        match = _KEYWORD.match(text)
         end = match.end() if match else 0
-        flags, start = split_flags(origin.text, end)
-        return cls(origin, origin.text[:end].upper(), flags, start, heredocs)
+        flags, start = split_flags(text, end)
+        return cls(origin, text[:end].upper(), flags, start, heredocs)
 
     def inner(self) -> Statement:
         """The statement inside ONBUILD, with the same heredocs."""
