@@ -12,7 +12,9 @@ from minirt.model.digest import Digest
 from minirt.model.manifest import Descriptor
 from minirt.model.spec import RootFilesystem
 
-__all__ = ["Layer", "LayerSource", "Snapshots", "WhiteoutMark", "Worker"]
+__all__ = ["LOWER", "Layer", "LayerSource", "Snapshots", "WhiteoutMark", "Worker"]
+
+LOWER = "lower"  # beside an upper directory: the diff ids below it
 
 
 @dataclass(frozen=True, slots=True)

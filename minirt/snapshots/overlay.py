@@ -17,7 +17,7 @@ from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
 from minirt.model.manifest import LAYER
 from minirt.model.spec import OverlayRoot
-from minirt.snapshots.contract import Layer, LayerSource, WhiteoutMark, Worker
+from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
 from minirt.store import Store
 
 __all__ = ["OverlaySnapshots"]
@@ -83,6 +83,8 @@ class OverlaySnapshots:
         upper.mkdir()
         upper.chmod(mode)
         work.mkdir(mode=0o700)
+        # One diff id a line, topmost first: whoever packs the upper directory must know what lies below it.
+        (where / LOWER).write_text("".join(f"{diff_id.hex}\n" for diff_id in reversed(diff_ids)))
         return OverlayRoot(self._lowers(diff_ids), str(upper), str(work), volatile)
 
     def reopen(self, diff_ids: Sequence[Digest], where: Path) -> OverlayRoot:

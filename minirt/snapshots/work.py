@@ -15,6 +15,7 @@ from typing import Any
 
 from minirt.layers import OverlayTrusted, OverlayUser, RealOwners, SideOwners, apply, changes, decompress, pack
 from minirt.model.digest import Digest
+from minirt.snapshots.contract import LOWER
 from minirt.store.files import atomic_write, storage_errors
 
 __all__ = ["commit", "discard", "measure", "unpack"]
@@ -49,7 +50,9 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
     where, home = Path(arguments["where"]), Path(arguments["home"])
     upper, form = where / "upper", _form(arguments)
     with storage_errors("packing a layer"), open(arguments["blob"], "xb", buffering=1 << 20) as out:
-        packed = pack(changes(upper, **form), upper, out, source_date_epoch=arguments["epoch"])
+        # Tidied, because the upper directory becomes the unpacked layer: it must say just what the packed one says.
+        found = changes(upper, lowers=_lowers(where, home), tidy=not arguments["keep"], **form)
+        packed = pack(found, upper, out, source_date_epoch=arguments["epoch"])
     if not arguments["keep"]:
         _use_up(where, home, packed.diff_id, packed.entries, packed.content_bytes)
     return {
@@ -61,11 +64,21 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
     }
 
 
+def _lowers(where: Path, home: Path) -> list[Path] | None:
+    """The layers below ``where``, topmost first; None when nobody noted them."""
+    try:
+        names = (where / LOWER).read_text().split()
+    except FileNotFoundError:
+        return None
+    return [home / "layers" / name / "diff" for name in names]
+
+
 def _use_up(where: Path, home: Path, diff_id: Digest, entries: int, size: int) -> None:
     if (home / "layers" / diff_id.hex).is_dir():
         _remove(where)
         return
     os.rename(where / "upper", where / "diff")
+    (where / LOWER).unlink(missing_ok=True)
     _remove(where / "work")
     _label(where, str(diff_id), diff_id, entries, size)
     _place(where, home, diff_id)
