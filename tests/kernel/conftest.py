@@ -112,7 +112,7 @@ def _start(folder: Path, home: Path, module: str = "minirt_kernel", **environmen
     settings = {
         "MINIRT_HOME": str(home),
         "IPYTHONDIR": str(home.parent / "ipython"),
-        "COVERAGE_PROCESS_START": "",
+        "MINIRT_LIVE": "1",
         **environment,
     }
     manager.start_kernel(cwd=str(folder), env={**os.environ, **settings})
