@@ -85,8 +85,6 @@ def _candidates(before: tuple[str, ...], prefix: str, session: Session) -> list[
     inside = operands and not command.allow_interspersed_args
     if prefix.startswith("-"):
         return [] if inside else list(_flags(command))
-    if inside and command.name != "exec":
-        return []
     if operands and (inside or (command.arity[1] is not None and len(operands) >= command.arity[1])):
         return []
     return _named(command.operands, prefix, session)

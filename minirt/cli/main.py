@@ -98,6 +98,10 @@ def _dispatch(argv: Sequence[str], session: Session, trail: _Trail) -> int:
 
         session.print(root_help(session.name))
         return 0
+    if rest[0] == "help":  # as docker: help COMMAND
+        rest = [*rest[1:], "--help"]
+    if rest == ["--help"]:
+        return _dispatch(rest, session, trail)
     resolved = resolve(tuple(rest), session.name)
     trail.path = resolved.path
     if not resolved.name:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from minirt.cli.main import run
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
-from minirt.errors import MinirtError
+from minirt.errors import Cancelled, MinirtError
 
 if TYPE_CHECKING:
     from minirt.engine import Engine
@@ -50,13 +50,13 @@ def main() -> int:
         rows=size.lines,
         color=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
     )
-    _listen_for_interrupts(session)
+    signals = _listen_for_interrupts(session)
     try:
         code = run(sys.argv[1:], session)
     finally:
         _close(session)
     _forget_broken_pipes()
-    return code
+    return 128 + signals[0] if signals and code == Cancelled.exit_code else code
 
 
 def _working_directory() -> Path:
@@ -66,14 +66,19 @@ def _working_directory() -> Path:
         return Path("/")
 
 
-def _listen_for_interrupts(session: Session) -> None:
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        if session.cancel.cancelled:
+def _listen_for_interrupts(session: Session) -> list[int]:
+    """The signals that came; the first asks kindly, a second breaks off."""
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
             raise KeyboardInterrupt
         session.cancel.cancel()
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
+    return came
 
 
 def _close(session: Session) -> None:

@@ -25,7 +25,8 @@ def test_groups_lead_to_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "--help", "image", "image --help", "run --help", "image ls --help", "ps -h", "-v"]
+    "line",
+    ["", "--help", "image", "image --help", "run --help", "image ls --help", "ps -h", "-v", "help", "help image ls"],
 )
 def test_help(words: Teller, line: str) -> None:
     """Help and version go to standard output and need no engine."""

@@ -50,7 +50,7 @@ def test_another_process_sees_the_same(engine: Engine) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(engine: Engine, number: int) -> None:
-    """Ctrl-C ends the container; nothing of it is left, and the exit code is 130."""
+    """Ctrl-C ends the container; nothing of it is left, and the exit code names the signal."""
     program = subprocess.Popen(
         [*PROGRAM, "run", "--rm", BASE, "sh", "-c", "echo ready; sleep 60"],
         env=_environment(engine.home),
@@ -62,7 +62,25 @@ def test_interrupt(engine: Engine, number: int) -> None:
     assert program.stdout.readline() == b"ready\n"
     program.send_signal(number)
     _, errors = program.communicate(timeout=15)
-    assert (program.returncode, errors) == (130, b"minirt: interrupted\n")
+    assert (program.returncode, errors) == (128 + number, b"minirt: interrupted\n")
+    assert engine.containers.list(all=True) == []
+
+
+def test_starter_that_is_killed(engine: Engine) -> None:
+    """A container of run --rm whose starter was killed runs on, and is removed when it has ended."""
+    program = subprocess.Popen(
+        [*PROGRAM, "run", "--rm", "--name", "one", BASE, "sh", "-c", "echo ready; sleep 0.5"],
+        env=_environment(engine.home),
+        stdout=subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == b"ready\n"
+    program.kill()
+    program.wait()
+    assert engine.containers.get("one").status == "running"
+    end = time.monotonic() + 10
+    while engine.containers.list(all=True) and time.monotonic() < end:
+        time.sleep(0.05)
     assert engine.containers.list(all=True) == []
 
 

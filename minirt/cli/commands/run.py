@@ -92,7 +92,7 @@ def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any
         words or None,
         pull="never",
         platform=options["platform"] or None,
-        auto_remove=options["rm"] and options["detach"],
+        auto_remove=options["rm"],
         cancel=session.cancel,
         **prepared,
     )
