@@ -22,7 +22,7 @@ from minirt.views.text import clean, human_size, plural
 
 __all__ = ["BuildView"]
 
-_WIDTHS = {1: 640, 2: 420}
+_WIDTHS = {1: 640, 2: 376}
 _NARROW = 310
 _MANY_STEPS = 12
 _FROM_FLAG = re.compile(r"--from=(\S+)")
@@ -87,7 +87,8 @@ class BuildView:
             text=rest,
             detail=step_detail(step, self.state, stable=self.stable, at=at),
             status=step.status,
-            chips=(step_chip(step, base_word(stage, self.state)),),
+            # What failed made no layer: its message has the room.
+            chips=() if step.status is Status.FAILED else (step_chip(step, base_word(stage, self.state)),),
             tooltip=step_tooltip(step, self.state, stable=self.stable),
             group=_stage_id(stage),
             width=size[0],

@@ -15,7 +15,7 @@ from minirt.views.text import clean, human_size, plural
 
 __all__ = ["ImageStack", "LayerBox", "created_words", "layers_graph", "layers_table"]
 
-_PAGE = 860.0
+_PAGE = 844.0
 _GAP = 16.0
 _NARROWEST = 200.0
 _WIDEST = 460.0

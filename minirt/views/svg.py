@@ -23,6 +23,7 @@ __all__ = ["to_svg"]
 
 _MARGIN = 8.0
 _MINIMUM_WIDTH = 360.0
+_PAGE_WIDTH = 860.0
 
 # Frames of one build differ in words and colours, seldom in shape: the same DOT need not be laid out twice.
 _layout = lru_cache(maxsize=16)(layout)
@@ -62,10 +63,13 @@ def _placed(graph: Graph) -> Layout | None:
 
 
 def _open(graph: Graph, width: float, height: float) -> str:
-    w, h = number(width), number(height)
+    # An exported page shows the SVG as an image, which it may clip but not shrink.
+    scale = min(1.0, _PAGE_WIDTH / width)
+    w, h = number(width * scale), number(height * scale)
     # A light page is not assumed: there is no background.
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
+        f'viewBox="0 0 {number(width)} {number(height)}" role="img" '
         f'aria-label={quoteattr(_spoken(graph))} class="minirt-graph" font-family="{SANS}" '
         f'style="max-width:100%;height:auto"><title>{escape(graph.title)}</title><desc>{escape(_spoken(graph))}</desc>'
     )
