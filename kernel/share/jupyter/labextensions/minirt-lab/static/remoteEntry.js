@@ -16,6 +16,7 @@
   const MIME = "application/vnd.minirt.graph+json";
   const SVG = "http://www.w3.org/2000/svg";
   const MOVE_MS = 260;
+  const PULSE_MS = 1200;
   let shared;
 
   // ------------------------------------------------------------------------------------------- building from the list
@@ -87,6 +88,8 @@
     for (const group of old.querySelectorAll(".mrt-lit")) group.classList.remove("mrt-lit");
     const before = parts(old);
     const moves = [];
+    // A running step is drawn anew each second: let its icon go on pulsing where it was.
+    for (const sign of next.querySelectorAll(".mrt-running > .mrt-icon")) sign.style.animationDelay = -(performance.now() % PULSE_MS) + "ms";
     for (const [id, group] of parts(next)) {
       const was = before.get(id);
       if (!was) moves.push([group, [{ opacity: 0 }, { opacity: 1 }]]);
@@ -298,7 +301,7 @@
 .mrt-node,.mrt-edge,.mrt-group{transition:opacity .15s}
 .mrt-tracing .mrt-node:not(.mrt-lit),.mrt-tracing .mrt-edge:not(.mrt-lit){opacity:.25}
 .mrt-tracing .mrt-edge.mrt-lit path{stroke-width:2.2px}
-@media (prefers-reduced-motion:no-preference){.mrt-node.mrt-running .mrt-icon{animation:mrt-pulse 1.2s ease-in-out infinite}}
+@media (prefers-reduced-motion:no-preference){.mrt-node.mrt-running .mrt-icon{animation:mrt-pulse ${PULSE_MS}ms ease-in-out infinite}}
 @keyframes mrt-pulse{50%{opacity:.35}}
 ${dark.join("\n")}`;
     return made;
