@@ -16,7 +16,7 @@ __all__ = ["Settings"]
 SNAPSHOTTERS = ("overlay", "copy")
 ISOLATIONS = ("namespaces", "proot")
 _CONFIG_KEYS = ("registry-mirrors", "insecure-registries", "snapshotter", "isolation")
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+_PROXIES = {"http": "http_proxy", "https": "https_proxy", "no_proxy": "no_proxy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Settings:
     """Everything the environment decides.
 
     ``snapshotter`` and ``isolation`` are None where the machine's probe should choose. ``live``: pictures may move
-    (``MINIRT_LIVE``). ``source_date_epoch`` in seconds since 1970.
+    (``MINIRT_LIVE``). ``source_date_epoch`` in seconds since 1970. ``proxies``: the proxy for ``http`` and for
+    ``https`` addresses, and under ``no_proxy`` the hosts that need none, with commas between.
     """
 
     home: Path
@@ -128,14 +129,15 @@ def _epoch(text: str) -> int | None:
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """By lower-case name; the upper-case spelling counts too, except HTTP_PROXY in a CGI program (httpoxy)."""
+    """The upper-case spelling counts too, except HTTP_PROXY in a CGI program, where a client sets it (httpoxy)."""
     found = {}
-    for name in _PROXIES:
-        upper = environment.get(name.upper(), "")
-        if name == "http_proxy" and "REQUEST_METHOD" in environment:
-            upper = ""
-        if environment.get(name) or upper:
-            found[name] = environment.get(name) or upper
+    for kind, name in _PROXIES.items():
+        upper = "" if kind == "http" and "REQUEST_METHOD" in environment else environment.get(name.upper(), "")
+        address = environment.get(name) or upper
+        if kind != "no_proxy":
+            address = address or environment.get("all_proxy") or environment.get("ALL_PROXY", "")
+        if address:
+            found[kind] = address
     return found
 
 

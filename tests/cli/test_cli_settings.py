@@ -49,7 +49,7 @@ def test_everything_set(tmp_path: Path) -> None:
     assert not settings.live
     assert not settings.color
     assert settings.source_date_epoch == 1_700_000_000
-    assert settings.proxies == {"https_proxy": "http://proxy.test:3128", "no_proxy": "localhost"}
+    assert settings.proxies == {"https": "http://proxy.test:3128", "no_proxy": "localhost"}
 
 
 @pytest.mark.parametrize(
