@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from minirt.linux.syscalls import capset, prctl
 
@@ -31,6 +32,7 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
+@lru_cache(maxsize=1)
 def last_capability() -> int:
     """The highest number this kernel knows."""
     try:

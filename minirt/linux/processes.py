@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import lru_cache
 
 from minirt.linux.syscalls import prctl
 
@@ -45,6 +46,7 @@ def open_process(pid: int, started: int) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1)
 def boot_id() -> str:
     """Changes with every boot of the machine."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as text:

@@ -11,6 +11,7 @@ import errno
 import platform
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from minirt.linux.caps import mask_of
 from minirt.linux.syscalls import seccomp_load
@@ -105,6 +106,7 @@ def _refused(capabilities: int) -> Iterable[int]:
                 yield number
 
 
+@lru_cache(maxsize=16)
 def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
     """The filter for a container that holds these capabilities (a mask).
 

@@ -76,6 +76,8 @@ class Sandbox:
         maps = (self.machine.uid_map, self.machine.gid_map)
         if (spec.uid_map, spec.gid_map) not in (maps, ((), ())):
             raise Unsupported("containers of one engine share one user namespace, with the machine's id maps")
+        if spec.cgroup:
+            raise Unsupported("containers cannot be put into a control group yet")
         spec = replace(spec, uid_map=maps[0], gid_map=maps[1])
         request = {"do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point}
         tied = spec.lifetime.state_dir is None

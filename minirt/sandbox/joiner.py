@@ -74,10 +74,12 @@ def _join(pid: int, started: int, name: str) -> None:
                 flags |= flag
         # No imports from the container's files.
         sys.meta_path.clear()
+        # Nor may the container's processes look into this one, which runs a program of the machine (its
+        # /proc/…/exe could be written, CVE-2019-5736). The exec ends it.
+        prctl(_PR_SET_DUMPABLE, 0)
         setns(pidfd, flags)
         if flags & ns.CLONE_NEWUSER:
-            prctl(_PR_SET_DUMPABLE, 1)
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
-            prctl(_PR_SET_DUMPABLE, 1)
+        prctl(_PR_SET_DUMPABLE, 0)
     os.close(pidfd)

@@ -18,9 +18,10 @@ import sys
 from typing import Any, NoReturn
 
 from minirt.errors import SandboxError, Unsupported
+from minirt.linux import caps, seccomp
 from minirt.linux.namespaces import enter_user_namespace, make_user_namespace
-from minirt.linux.processes import name_process
-from minirt.model.spec import IdMapping
+from minirt.linux.processes import boot_id, name_process
+from minirt.model.spec import DEFAULT_CAPABILITIES, IdMapping
 from minirt.sandbox.joiner import run_joiner
 from minirt.sandbox.monitor import run_monitor
 from minirt.sandbox.wire import Channel, error_to_json
@@ -112,6 +113,11 @@ def main() -> None:
             importlib.import_module(module)
         except ImportError:
             pass  # the call that needs it will say so
+    # Worked out once, for all children to find.
+    caps.last_capability()
+    boot_id()
+    for single in (False, True):
+        seccomp.build_filter(caps.mask_of(DEFAULT_CAPABILITIES), fake_ids=single)
     # The kernel reaps the children: nobody here waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # Pages that the collector never touches stay shared between parent and children.
