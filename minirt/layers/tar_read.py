@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from minirt.errors import LayerError
 from minirt.layers.streams import Source
-from minirt.layers.tar_write import BLOCK
+from minirt.layers.tar_write import BLOCK, byte_sum
 
 __all__ = ["Member", "TarReader"]
 
@@ -106,9 +106,10 @@ class TarReader:
         if block == _ZEROS:
             return None
         stated = _number(block[148:156])
+        blank = block[:148] + b"        " + block[156:]
+        total = byte_sum(blank)
         # Some old writers added the bytes as signed numbers.
-        unsigned = sum(block) - sum(block[148:156]) + 256
-        if stated != unsigned and stated != unsigned - 256 * sum(b > 127 for b in block[:148] + block[156:]):
+        if stated != total and stated != total - 256 * sum(byte > 127 for byte in blank):
             raise LayerError("the layer is not a tar archive, or is damaged", cause="a header's checksum is wrong")
         return block
 

@@ -7,11 +7,12 @@ cannot hold (long or non-ASCII names, big numbers, fractions of a second, extend
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 __all__ = [
     "BLOCK", "BLOCK_DEVICE", "CHARACTER_DEVICE", "DIRECTORY", "END", "FIFO", "FILE", "HARD_LINK", "SYMBOLIC_LINK",
-    "entry_header", "padding",
+    "byte_sum", "entry_header", "padding",
 ]  # fmt: skip
 
 BLOCK = 512
@@ -29,6 +30,7 @@ _PAX = b"x"
 _BIGGEST_7 = 0o7777777  # what 7 octal digits hold
 _BIGGEST_11 = 0o77777777777
 _NANO = 1_000_000_000
+_NO_NAMES = bytes(64)  # of user and group: numbers mean the same on every machine
 
 
 def entry_header(
@@ -104,13 +106,20 @@ def _ustar(
 ) -> bytes:  # fmt: skip
     # Fields, in order: name 100, mode 8, uid 8, gid 8, size 12, mtime 12, checksum 8, type 1, link 100, magic 8,
     # user name 32, group name 32, device major 8, minor 8, prefix 155, and 12 bytes unused.
-    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
-    tail = b"%s%sustar\00000%s%07o\0%07o\0%s" % (
-        kind, link.ljust(100, b"\0"), bytes(64), device[0], device[1], prefix.ljust(167, b"\0"),
+    block = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0        %s%sustar\00000%s%07o\0%07o\0%s" % (
+        name.ljust(100, b"\0"), mode, uid, gid, size, mtime,
+        kind, link.ljust(100, b"\0"), _NO_NAMES, device[0], device[1], prefix.ljust(167, b"\0"),
     )  # fmt: skip
-    # The checksum is taken with its own field read as 8 spaces.
-    checksum = sum(head) + sum(tail) + 8 * 0x20
-    return b"%s%06o\0 %s" % (head, checksum, tail)
+    return b"%s%06o\0 %s" % (block[:148], byte_sum(block), block[156:])
+
+
+def byte_sum(block: bytes) -> int:
+    """The sum of a block's 512 bytes: a header's checksum, if its own field is filled with spaces.
+
+    The low half of an Adler-32 is such a sum, modulo 65521 and plus one, and six times as fast as ``sum``. 256 bytes
+    cannot reach the modulus.
+    """
+    return (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2
 
 
 def _pax_header(records: list[tuple[bytes, bytes]]) -> bytes:
