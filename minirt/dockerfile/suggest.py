@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 __all__ = ["did_you_mean", "nearest"]
+
+_MOST_SLIPS, _MOST_CANDIDATES = 8, 256
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -12,7 +15,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     word = word.lower()
     if not 1 < len(word) <= 32:
         return ""
-    ranked = sorted((_slips(word, one.lower()), one) for one in known)
+    alike = islice((one for one in known if abs(len(one) - len(word)) <= _MOST_SLIPS), _MOST_CANDIDATES)
+    ranked = sorted((_slips(word, one.lower()), one) for one in alike)
     if ranked and ranked[0][0] <= max(1, (len(ranked[0][1]) + 1) // 3):
         return ranked[0][1]
     return ""

@@ -13,6 +13,7 @@ __all__ = ["ShellCommand", "commands"]
 
 _SEPARATOR = re.compile(r"&&|\|\||[;|&\n(){}]")
 _WORD = re.compile(r"""[^\s'"]+|'[^']*'|"[^"]*\"""")
+_ASSIGNMENT = re.compile(r"\w+=")
 _LEADING = ("sudo", "exec", "time", "env", "then", "do", "else", "!")
 
 
@@ -41,7 +42,6 @@ def commands(run: Run) -> Iterator[ShellCommand]:
     text = " ".join(run.command.words) if isinstance(run.command, ExecForm) else run.script
     for piece in _SEPARATOR.split(text):
         words = [word.strip("'\"") for word in _WORD.findall(piece)]
-        while words and (words[0] in _LEADING or re.match(r"\w+=", words[0])):
-            words.pop(0)
-        if words:
-            yield ShellCommand(words[0].rpartition("/")[2], tuple(words[1:]))
+        first = next((i for i, word in enumerate(words) if word not in _LEADING and not _ASSIGNMENT.match(word)), None)
+        if first is not None:
+            yield ShellCommand(words[first].rpartition("/")[2], tuple(words[first + 1 :]))

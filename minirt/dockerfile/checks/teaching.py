@@ -31,6 +31,9 @@ def check_layers(subject: Subject) -> Iterator[Finding]:
 # -- latest ------------------------------------------------------------------------------------------------
 
 
+_DEEPEST = 64
+
+
 def _latest(subject: Subject, stage: Stage, name: str) -> Iterator[Finding]:
     base = stage.base
     if not name or name == "scratch" or subject.dockerfile.find_stage(name, before=stage.index) is not None:
@@ -52,25 +55,38 @@ def _latest(subject: Subject, stage: Stage, name: str) -> Iterator[Finding]:
 
 
 def _deleted_later(stage: Stage) -> Iterator[Finding]:
-    """Paths that an instruction makes, and a later RUN removes."""
-    made: list[tuple[str, int, Instruction]] = []
+    """Paths that an instruction makes, and a later RUN removes, or a directory above them."""
+    makers: dict[str, Instruction] = {}
     workdir = "/"
     for index, one in enumerate(stage.instructions, start=1):
         if isinstance(one, Workdir):
             workdir = posixpath.join(workdir, one.path)
         elif isinstance(one, Copy | Add):
-            made += [(path, index, one) for path in _destinations(one, workdir)]
+            _remember(makers, _destinations(one, workdir), one)
         elif isinstance(one, Run):
             removed = [path for command in commands(one) for path in _removed(command, workdir)]
             for path in dict.fromkeys(removed):
-                maker = next((found for found in made if _covers(path, found[0])), None)
+                maker = makers.get(_bare(path))
                 if maker is not None:
                     yield _deleted(stage, index, one, path, maker)
-            made += [(path, index, one) for command in commands(one) for path in _made(command, workdir)]
+            _remember(makers, [path for command in commands(one) for path in _made(command, workdir)], one)
 
 
-def _deleted(stage: Stage, index: int, run: Run, path: str, maker: tuple[str, int, Instruction]) -> Finding:
-    _, _, instruction = maker
+def _remember(makers: dict[str, Instruction], paths: list[str], maker: Instruction) -> None:
+    """Under the path and the directories above it, so that one look-up finds what a removal would remove."""
+    for path in paths:
+        here = _bare(path)
+        for _ in range(_DEEPEST):
+            if here in ("", "/") or makers.setdefault(here, maker) is not maker:
+                break
+            here = posixpath.dirname(here)
+
+
+def _bare(path: str) -> str:
+    return path.rstrip("/*")
+
+
+def _deleted(stage: Stage, index: int, run: Run, path: str, instruction: Instruction) -> Finding:
     line = instruction.origin.first_line
     message = f"{path} is deleted here, but it was made by {instruction.keyword} in line {line}, in a layer of its own"
     better = ""
