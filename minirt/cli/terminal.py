@@ -32,6 +32,7 @@ def make_engine(settings: Settings | None = None) -> Engine:
         insecure_registries=settings.insecure_registries,
         snapshotter=settings.snapshotter,
         isolation=settings.isolation,
+        proxies=settings.proxies,
     )
 
 

@@ -52,7 +52,11 @@ def parse_mount(text: str, cwd: str = "/") -> MountRequest:
 def _fields(text: str) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     known = sorted({key for keys in _KEYS.values() for key in keys})
-    for pair in next(csv.reader([text]), []):
+    try:
+        pairs = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise InvalidSpec(f"invalid mount {text!r}", cause=str(error), hint="type=bind,source=/x,target=/y") from error
+    for pair in pairs:
         key, equals, value = pair.partition("=")
         key = _ALIASES.get(key.strip().lower(), key.strip().lower())
         if not equals and key not in _BOOLEANS:

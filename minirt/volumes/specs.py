@@ -181,6 +181,8 @@ def _bad_mode(mode: str) -> InvalidSpec:
 
 def container_path(text: str, path: str) -> str:
     """``path`` made clean; ``text`` is the whole specification, for the message. Raises :class:`InvalidSpec`."""
+    if "\0" in text:
+        raise InvalidSpec(f"invalid mount {text!r}: it holds a zero byte, which no path can")
     if not path.startswith("/"):
         raise InvalidSpec(f"invalid mount path: '{path}' mount path must be absolute", hint=_swapped(text, path))
     clean = "/" + posixpath.normpath(path).lstrip("/")
