@@ -105,9 +105,7 @@ def _open(folder: _Folder, depth: int, most: int, layers: int) -> Iterator[Row]:
         *((history.path.rpartition("/")[2], history) for history in folder.files),
     ]
     entries.sort(key=lambda entry: entry[0])
-    # What a layer changed or hid comes before what merely is there, when not all can be shown.
-    ranked = sorted(entries, key=lambda entry: _plain(entry[1]) if layers > 1 else False)
-    shown = {id(entry[1]) for entry in ranked[:most]}
+    shown = _worth_showing([entry for _, entry in entries], most, layers)
     for name, entry in entries:
         if id(entry) not in shown:
             continue
@@ -121,6 +119,17 @@ def _open(folder: _Folder, depth: int, most: int, layers: int) -> Iterator[Row]:
     left = len(entries) - len(shown)
     if left > 0:
         yield Row(f"… and {left} more", "", depth, _marks_of(entries, shown), more=True)
+
+
+def _worth_showing(entries: list[_Folder | History], most: int, layers: int) -> set[int]:
+    """The ids of at most ``most`` of them: what a layer changed or hid comes before what merely is there."""
+    if layers == 1:
+        return {id(entry) for entry in entries[:most]}
+    changed = [entry for entry in entries if not _plain(entry)]
+    still = [entry for entry in entries if _plain(entry)]
+    still.sort(key=lambda entry: entry.kind != "file" if isinstance(entry, History) else not any(entry.all_files()))
+    room = len(still) if len(still) <= _FEW + 1 else _FEW
+    return {id(entry) for entry in (*changed, *still[:room])[:most]}
 
 
 def _plain(entry: _Folder | History) -> bool:
@@ -149,7 +158,7 @@ def _closed(folder: _Folder) -> bool:
 
 
 def _file(name: str, history: History, depth: int) -> Row:
-    words = human_size(history.size) if history.seen else _gone(history)
+    words = _gone(history) if not history.seen else human_size(history.size) if history.kind == "file" else history.kind
     return Row(name, history.path, depth, history.marks, seen=history.seen, words=words)
 
 

@@ -148,7 +148,7 @@ def _totals(union: dict[str, History], layers: Sequence[FileLayer], stable: bool
     if not (stable and any(layer.layer.local for layer in layers)):
         seen = sum(history.seen and not history.directory for history in union.values())
         parts.append(f"{plural(seen, 'file')} seen")
-    parts.append(f"{plural(len(hidden), 'file')} hidden")
+    parts.append(f"{plural(len(hidden), 'file')} hidden" if hidden else "nothing hidden")
     if whiteouts:
         parts.append(f"{plural(whiteouts, 'whiteout')}")
     if shipped:

@@ -19,7 +19,7 @@ _PAGE = 844.0
 _GAP = 16.0
 _NARROWEST = 200.0
 _WIDEST = 460.0
-_NOISE = re.compile(r"^(?:RUN )?(?:\|\d+ .*? )?/bin/sh -c (?:#\(nop\)\s*)?|\s*# buildkit$")
+_NOISE = re.compile(r"^(?:RUN )?(?:\|\d+ .*? )?/bin/sh -c (?:#\(nop\)\s*)?|\s*# (?:buildkit|minirt/base)$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ __all__ = ["FileEntry", "FileLayer", "History", "Mark", "unite"]
 class FileEntry:
     """One entry of a layer. ``path`` is relative to the root, without ``./`` and without ``.wh.``.
 
-    ``kind`` is ``file``, ``directory``, ``symlink``, …; ``whiteout`` hides ``path`` of lower layers, ``opaque`` all
-    that lower layers have below the directory ``path``.
+    ``kind`` is ``file``, ``directory``, ``symbolic link``, …; ``whiteout`` hides ``path`` of lower layers,
+    ``opaque`` all that lower layers have below the directory ``path``.
     """
 
     path: str
@@ -48,6 +48,7 @@ class History:
 
     path: str
     directory: bool = False
+    kind: str = "file"
     marks: dict[int, Mark] = field(default_factory=dict)
     size: int = 0
     sizes: dict[int, int] = field(default_factory=dict)
@@ -110,6 +111,7 @@ def _write(union: dict[str, History], folders: set[str], number: int, entry: Fil
         if history.directory and not directory:
             _hide_below(union, folders, path)
     history.directory = directory
+    history.kind = entry.kind
     history.marks[number] = Mark.VISIBLE
     history.size = history.sizes[number] = entry.size
 

@@ -197,6 +197,18 @@ def test_the_sheet_folds_what_is_all_the_same() -> None:
     assert graph.subtitle == "33 files seen, 2 files hidden, 1 whiteout, 405 B hidden but still in the image"
 
 
+def test_links_are_called_links_and_quiet_directories_stand_back() -> None:
+    """What a layer changed is always shown; of what merely is there, a few lines, those with content first."""
+    quiet = (FileEntry(name, "directory") for name in ("dev", "mnt", "opt", "proc", "srv", "sys", "tmp"))
+    layers = (FileLayer(BASE, (FileEntry("bin", "symbolic link"), FileEntry("usr/x", size=9), *quiet)), FILES[2])
+    names = [node.text for node in files_graph("a:1", layers).nodes if node.id.startswith("path-")]
+    assert {"data/", "usr/"} <= set(names)
+    assert any("more" in name for name in names)
+    assert len(names) <= 10
+    details = {node.text: node.detail for node in files_graph("a:1", layers[:1]).nodes}
+    assert details["bin"] == "symbolic link"
+
+
 def test_the_sheet_is_bounded(read_svg: Callable[[str], Element]) -> None:
     """Ten thousand changed paths in many layers still make one page, and it says how many are left out."""
     layers = [FILES[0]]
