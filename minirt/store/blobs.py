@@ -227,15 +227,16 @@ class Blobs:
         with self._mutex:
             self._unsettled.add(digest)
 
-    def settle(self) -> None:
-        """Make every blob written through this object survive a power loss.
+    def settle(self, wanted: set[Digest]) -> None:
+        """Make those of ``wanted`` that were written through this object survive a power loss.
 
         Called before a reference is written, so that a name on the disk always leads to whole blobs. Blobs of a build
         that never got a name may be lost with the power, and nothing misses them. One sync of many files is one
         transaction of the file system's journal: a build of 20 steps pays for one, not for 20.
         """
         with self._mutex:
-            digests, self._unsettled = self._unsettled, set()
+            digests = self._unsettled & wanted
+            self._unsettled -= digests
         with storage_errors("storing a blob"):
             for digest in digests:
                 sync_file(self.where(digest))

@@ -167,8 +167,8 @@ class Store:
 
     @contextmanager
     def _changing(self, descriptor: Descriptor | None = None) -> Iterator[None]:
-        if descriptor is not None:
-            self._blobs.settle()
+        covered = set() if descriptor is None else reachable(self.home / "blobs", [descriptor.digest])
+        self._blobs.settle(covered)
         with ExitStack() as stack:
             stack.enter_context(self._locks.lock("sweep", shared=True))
             stack.enter_context(self._locks.lock("index"))
@@ -179,10 +179,8 @@ class Store:
                     hint="Pull, load or build it again.",
                 )
             yield
-            if descriptor is not None:
-                covered = reachable(self.home / "blobs", [descriptor.digest])
-                for lease in (self._own, *self._leases):
-                    lease.let_go(covered)
+            for lease in (self._own, *self._leases):
+                lease.let_go(covered)
 
     def _hold(self, digest: Digest) -> None:
         # Before anyone looks whether the blob exists: from here on, no sweep takes it away.

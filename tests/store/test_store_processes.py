@@ -213,3 +213,24 @@ def test_skopeo_reads_the_home_while_others_write(tmp_path: Path, put_image: Put
         assert json.loads(seen.stdout)["Digest"] == str(image.digest)
     for writer in writers:
         writer.kill()
+
+
+def test_only_naming_an_image_waits_for_the_disk(store: Store, put_image: PutImage) -> None:
+    """Twenty steps' blobs are written without a sync; the name's one call syncs what it leads to, and once only."""
+    synced: list[str] = []
+
+    def watch(_frame: Any, event: str, function: Any) -> None:
+        if event == "c_call" and function.__name__ == "fsync":
+            synced.append("fsync")
+
+    sys.setprofile(watch)
+    try:
+        images = [put_image(store, f"step {turn}") for turn in range(20)]
+        before = len(synced)
+        store.set_reference(HELLO, images[-1])
+        after = len(synced)
+        store.set_reference(HELLO.with_tag("2"), images[-1])
+    finally:
+        sys.setprofile(None)
+    # Layer, config and manifest of one image, and their directory; index.json and its directory.
+    assert (before, after - before, len(synced) - after) == (0, 6, 2)
