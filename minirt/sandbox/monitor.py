@@ -65,7 +65,7 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
         if started.stubs is not None and storage is not None:
             remove_stubs(storage, **started.stubs)
         if state_dir is not None:
-            end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now()}
+            end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None}
             _write(state_dir, {**state, **end}, durable=True)
 
     supervise(channel, started, copier, stdio, tied=state_dir is None, at_end=at_end)
@@ -256,6 +256,8 @@ def _running_state(started: Started) -> dict[str, Any]:
         "MonitorPid": monitor,
         "MonitorStartTime": start_time(monitor) or 0,
         "StartedAt": now(),
+        # Ours: what was made in the storage layer only to mount on, for whoever compares it meanwhile.
+        "Stubs": started.stubs or {"made": [], "copied": []},
     }
 
 

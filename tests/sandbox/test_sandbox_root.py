@@ -11,6 +11,7 @@ import pytest
 
 from minirt.errors import SandboxError
 from minirt.model.spec import BindMount, LoopbackNetwork, OverlayRoot, TmpfsMount, TreeRoot
+from minirt.sandbox import read_state
 
 
 def test_alone_in_its_namespaces(bench: Any) -> None:
@@ -201,8 +202,12 @@ def test_mount_points_leave_no_trace(bench: Any, tmp_path: Path) -> None:
 
 def test_a_container_keeps_its_mount_points(bench: Any) -> None:
     """As with docker, the target of a volume shows in the container's changes; /proc and the like do not."""
-    spec, _ = bench.detached("true", mounts=(TmpfsMount("/volume"),))
-    assert bench.start(spec).wait(timeout=5).code == 0
+    spec, state_dir = bench.detached("sleep 600", mounts=(TmpfsMount("/volume"),))
+    running = bench.start(spec)
+    state = read_state(str(state_dir))
+    assert state is not None and state["Stubs"]["made"] == ["/proc", "/dev", "/sys"]
+    running.kill()
+    running.wait(timeout=5)
     assert os.listdir(spec.root.upper) == ["volume"]
 
 
