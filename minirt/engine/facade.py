@@ -21,7 +21,8 @@ from minirt.store import Store
 if TYPE_CHECKING:
     from minirt.build.builder import Builder
     from minirt.containers.lifecycle import Lifecycle
-    from minirt.linux.probe import Machine
+    from minirt.linux.machine import Machine
+    from minirt.registry.client import RegistryClient
     from minirt.sandbox import Sandbox
     from minirt.snapshots import OverlaySnapshots
     from minirt.volumes import Volumes
@@ -49,8 +50,9 @@ class Engine:
 
     ``home`` is a directory, made if it is missing; several engines, in one process or many, may share it.
     ``mirrors`` are base addresses that are asked before Docker Hub, in order; ``proxies`` are addresses by ``http``,
-    ``https`` and ``no_proxy``; ``on_event`` sees every event of every call. The parts are made when they are first needed, so an engine costs nothing until it works. Close it,
-    or use it in a ``with`` statement; detached containers run on.
+    ``https`` and ``no_proxy``; ``on_event`` sees every event of every call. The parts are made when they are first
+    needed, so an engine costs nothing until it works. Close it, or use it in a ``with`` statement; detached
+    containers run on.
 
     Raises :class:`HomeUnusable`.
     """
@@ -109,9 +111,12 @@ class Engine:
     @made_once
     def image_store(self) -> ImageStore:
         """Images in the store, and the way to registries."""
-        from minirt.registry.client import RegistryClient
 
-        registry = RegistryClient(mirrors=self.mirrors, insecure=self._insecure, proxies=self._proxies or None)
+        def registry() -> RegistryClient:
+            from minirt.registry.client import RegistryClient
+
+            return RegistryClient(mirrors=self.mirrors, insecure=self._insecure, proxies=self._proxies or None)
+
         return ImageStore(self.store, registry, in_use=self._image_uses, keep=self._needed_blobs)
 
     @made_once

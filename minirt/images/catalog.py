@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.errors import InvalidReference, MinirtError
 from minirt.images import names, views
 from minirt.images.base import BASE, BaseImage
 from minirt.images.facts import LayerFacts, layer_content, layer_facts
 from minirt.images.image import StoredImage, read_image
-from minirt.images.load import load
-from minirt.images.pull import pull
-from minirt.images.push import push
 from minirt.images.removal import InUse, Removal, nobody, plan_removal
-from minirt.images.save import save
 from minirt.images.views import HistoryRow, StackLayer
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
@@ -23,8 +19,10 @@ from minirt.model.events import EventSink, ImageTagged, ignore
 from minirt.model.manifest import Descriptor
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
-from minirt.registry.client import RegistryClient
 from minirt.store import Store
+
+if TYPE_CHECKING:
+    from minirt.registry.client import RegistryClient
 
 __all__ = ["ImageStore"]
 
@@ -32,25 +30,35 @@ __all__ = ["ImageStore"]
 class ImageStore:
     """Lists, finds, names, removes, saves, loads and pulls images. Safe to share between threads and processes.
 
-    ``in_use`` tells which containers were made from an image id; ``keep`` gives digests of manifests and configs that
-    containers need although no image has a name for them any more (a sweep leaves them).
+    ``registry`` may be a function that makes the client at its first use. ``in_use`` tells which containers were made
+    from an image id; ``keep`` gives digests of manifests and configs that containers need although no image has a
+    name for them any more (a sweep leaves them).
     """
 
     def __init__(
         self,
         store: Store,
-        registry: RegistryClient | None = None,
+        registry: RegistryClient | Callable[[], RegistryClient] | None = None,
         *,
         in_use: InUse = nobody,
         keep: Callable[[], Iterable[Digest]] = tuple,
     ) -> None:
         self.store = store
-        self.registry = registry or RegistryClient()
+        self._registry = registry
         self._in_use = in_use
         self._keep = keep
         self._lock = threading.Lock()
         self._known: dict[Digest, StoredImage] = {}
         self._base = BaseImage(store)
+
+    @property
+    def registry(self) -> RegistryClient:
+        """The way to registries; made when it is needed, because most commands never leave the machine."""
+        from minirt.registry.client import RegistryClient
+
+        if not isinstance(self._registry, RegistryClient):
+            self._registry = (self._registry or RegistryClient)()
+        return self._registry
 
     # --- find ---
 
@@ -152,6 +160,8 @@ class ImageStore:
 
         Raises :class:`ImageNotFound` before the first chunk.
         """
+        from minirt.images.save import save
+
         return save(self.store, views.to_save(texts, self._images(), self.get))
 
     def load(
@@ -161,6 +171,8 @@ class ImageStore:
 
         Raises :class:`InvalidDocument` (not such an archive), :class:`CorruptBlob`, :class:`StorageFull`.
         """
+        from minirt.images.load import load
+
         loaded = load(self.store, stream, on_event=on_event, cancel=cancel)
         return tuple(self._fresh(image_id) for image_id in loaded)
 
@@ -180,6 +192,8 @@ class ImageStore:
         wanted = Reference.parse(ref) if isinstance(ref, str) else ref
         if wanted == BASE:
             return self.base()
+        from minirt.images.pull import pull
+
         pulled = pull(self.store, self.registry, wanted, platform or Platform.host(), on_event=on_event, cancel=cancel)
         return self._fresh(pulled)
 
@@ -188,6 +202,8 @@ class ImageStore:
 
         Raises :class:`ImageNotFound`, :class:`RegistryError` and its kinds, :class:`Cancelled`.
         """
+        from minirt.images.push import push
+
         return push(self.store, self.registry, self.get(text), Reference.parse(text), on_event=on_event, cancel=cancel)
 
     # --- inside ---
