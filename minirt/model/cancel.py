@@ -18,8 +18,9 @@ class Cancel:
     """
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+        self._closed = True
         self._raised = threading.Event()
+        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
         self._closed = False
 
     @property
@@ -46,6 +47,9 @@ class Cancel:
             self._closed = True
             os.close(self._read)
             os.close(self._write)
+
+    def __del__(self) -> None:
+        self.close()  # a kernel makes one for each cell, and lives long
 
     def __enter__(self) -> Self:
         return self
