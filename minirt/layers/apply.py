@@ -23,11 +23,15 @@ __all__ = ["ApplyResult", "apply"]
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """``entries`` of the tar, its ``size`` in bytes, and the paths ``skipped`` because this user cannot make them."""
+    """``entries`` of the tar, its ``size`` in bytes, and the paths ``skipped`` because this user cannot make them.
+
+    ``content_bytes`` counts only what is in files: the size that docker tells of a layer.
+    """
 
     entries: int
     size: int
     skipped: tuple[str, ...] = ()
+    content_bytes: int = 0
 
 
 def apply(
@@ -57,17 +61,18 @@ def apply(
     with Beneath(target) as beneath:
         place = Place(beneath, whiteouts, owners, lowers)
         unpacking = _Unpacking(place, reader)
-        entries = 0
+        entries = content = 0
         for member in reader:
             with _explained(member.name):
                 unpacking.take(member)
             entries += 1
+            content += member.size
         with _explained("the directories' modes and times"):
             place.finish()
     reader.drain()
     if hashing is not None and diff_id is not None:
         hashing.verify(diff_id)
-    return ApplyResult(entries, reader.size, tuple(unpacking.skipped))
+    return ApplyResult(entries, reader.size, tuple(unpacking.skipped), content)
 
 
 class _Unpacking:

@@ -40,7 +40,7 @@ def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict
     with os.fdopen(fds[0], "rb") as blob:
         tar = decompress(blob, arguments["media_type"])
         result = apply(tar, target, diff_id=diff_id, lowers=lowers, **_form(arguments))
-    _label(staging, arguments["digest"], diff_id, result.entries, result.size)
+    _label(staging, arguments["digest"], diff_id, result.entries, result.content_bytes)
     _place(staging, home, diff_id)
     return {"entries": result.entries, "size": result.size}
 
