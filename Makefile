@@ -38,7 +38,7 @@ lint: $(READY) ## style, types, and the rules between the rooms
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings | tail -n 7
+	@$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 
 format: $(READY) ## let ruff tidy the code
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
