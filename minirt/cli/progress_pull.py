@@ -10,12 +10,24 @@ from minirt.model.reference import Reference
 __all__ = ["PlainPull", "bar", "short"]
 
 
+_LARGE = 10_000_000  # bytes from which on a layer is worth words while it comes
+
+
 class PlainPull:
-    """Turns each event into the lines to print for it."""
+    """Turns each event into the lines to print for it: docker's, and one for each quarter of a large layer."""
+
+    def __init__(self) -> None:
+        self._quarters: dict[str, int] = {}
 
     def lines(self, event: Event) -> list[str]:
-        """The lines for ``event``, without newlines. Bytes on the way (LayerProgress) make no line of their own."""
+        """The lines for ``event``, without newlines."""
         match event:
+            case LayerProgress(digest, done, total):
+                quarter = 4 * done // total if total else 4
+                if total < _LARGE or quarter in (0, 4, self._quarters.get(digest)):
+                    return []
+                self._quarters[digest] = quarter
+                return [f"{short(digest)}: Downloading {quarter * 25}% of {human_size(total)}"]
             case PullStarted(name, layers, present):
                 ref = _reference(name)
                 tag = (ref.tag or str(ref.digest)) if ref else ""

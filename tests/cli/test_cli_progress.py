@@ -108,6 +108,12 @@ def test_pull_lines() -> None:
     ]
 
 
+def test_large_layers() -> None:
+    """A large layer tells of each quarter once."""
+    steps = [events.LayerProgress("sha256:" + "a" * 64, done * 10**6, 20 * 10**6) for done in range(21)]
+    assert _lines(PlainPull(), list(steps)) == [f"aaaaaaaaaaaa: Downloading {share}% of 20MB" for share in (25, 50, 75)]
+
+
 def test_bar() -> None:
     """A layer's bar grows to its full width."""
     assert bar(events.LayerProgress("x", 5, 10), 10) == "[=====>    ]  5B/10B"
