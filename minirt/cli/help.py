@@ -28,9 +28,8 @@ def command_help(command: Command, path: str, columns: int = 80) -> str:
         parts.append("Options:\n" + "\n".join(flag_lines(flags, columns)))
     refused = [flag.long for flag in command.flags if flag.not_yet]
     if refused:
-        parts.append(
-            textwrap.fill("Of docker's options, minirt refuses for now: " + ", ".join(sorted(refused)), columns)
-        )
+        text = "Of docker's options, minirt refuses for now: " + ", ".join(sorted(refused))
+        parts.append(textwrap.fill(text, columns, break_on_hyphens=False))
     return "\n\n".join(parts) + "\n"
 
 

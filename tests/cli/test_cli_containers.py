@@ -147,6 +147,7 @@ def test_ps_of_a_stopped_one(cli: Teller) -> None:
     assert lines[0].split()[:2] == ["CONTAINER", "ID"]
     assert '"sh -c ' in lines[1]
     assert "6B (virtual " in lines[1]
+    assert cli.ok("inspect", "-s", "-f", "{{.SizeRw}}", "one").out == "6\n"
     row = json.loads(cli.ok("ps", "-a", "--format", "json").out)
     assert (row["Names"], row["State"], row["Labels"], row["LocalVolumes"]) == ("one", "exited", "stage=test", "0")
     assert cli.ok("ps", "-a", "--format", 'table {{.Names}}\t{{.Label "stage"}}').lines == [

@@ -6,12 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from minirt.cli.container_flags import NO_TERMINAL
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
 from minirt.cli.units import parse_time
 from minirt.cli.values import environment, environment_pair
-from minirt.errors import InvalidInput, Unsupported
+from minirt.errors import InvalidInput
 
 __all__ = ["exec_", "logs"]
 
@@ -30,17 +31,12 @@ __all__ = ["exec_", "logs"]
         values("--env-file", "", "Read in a file of environment variables"),
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
         absent("--privileged", "", "Give extended privileges to the command", word=""),
-        switch("--tty", "t", "Allocate a pseudo-TTY"),
+        absent("--tty", "t", "Allocate a pseudo-TTY", word="", why=NO_TERMINAL),
         value("--user", "u", 'Username or UID (format: "<name|uid>[:<group|gid>]")'),
         value("--workdir", "w", "Working directory inside the container"),
     ],
 )
 def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    if options["tty"]:
-        raise Unsupported(
-            "--tty of exec: minirt gives containers no terminal yet",
-            hint="Leave -t out; with -i alone the program reads standard input.",
-        )
     name, *words = arguments
     container = session.engine.containers.get(name)
     entries = environment(options["env"], options["env_file"], session.environment, session.cwd)

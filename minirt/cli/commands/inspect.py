@@ -90,7 +90,22 @@ def inspect(session: Session, arguments: tuple[str, ...], **options: Any) -> Non
         error = InvalidInput(f'"{kind}" is not a valid value for --type', hint=f"One of: {', '.join(FINDERS)}.")
         error.exit_code = 1
         raise error
-    show(session, arguments, options["form"], FINDERS.get(kind, _any))
+    find = FINDERS.get(kind, _any)
+    show(session, arguments, options["form"], _sized(find) if options["size"] else find)
+
+
+def _sized(find: Find) -> Find:
+    """With the bytes of a container's storage layer, and of that together with its image."""
+
+    def both(session: Session, name: str) -> dict[str, Any]:
+        data = find(session, name)
+        if "HostConfig" not in data:  # no container
+            return data
+        container = session.engine.containers.get(data["Id"])
+        own = session.engine.lifecycle.storage_bytes(container.record)
+        return {**data, "SizeRw": own, "SizeRootFs": own + container.image.size}
+
+    return both
 
 
 def inspector(kind: str, text: str) -> Command:

@@ -41,7 +41,8 @@ def _run_flags() -> list[Flag]:
     flags=_run_flags(),
 )
 def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
-    _check_terminal(options)
+    if not options["sig_proxy"]:
+        raise Unsupported("--sig-proxy=false of run: an interrupt always ends what it interrupts", hint="Use -d.")
     container = _create(session, arguments, options)
     if options["detach"]:
         with _removed_on_failure(container, options["rm"]):
@@ -68,14 +69,6 @@ def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
 def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     container = _create(session, arguments, {**options, "detach": True})
     session.print(f"{container.id}\n")
-
-
-def _check_terminal(options: dict[str, Any]) -> None:
-    if options["tty"]:
-        raise Unsupported(
-            "--tty of run: minirt gives containers no terminal yet",
-            hint="Leave -t out; with -i alone the program reads standard input.",
-        )
 
 
 def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any]) -> Container:
