@@ -109,7 +109,7 @@ class Builder:
                 hint="The last word of docker build is the context: a directory, often just a dot.",
             )
         hashes = self._hashes.setdefault(directory, FileHashes(self.cache.hashes_for(directory)))
-        return open_context(directory, ignore_text, hashes, Path(source).name)
+        return open_context(directory, ignore_text, hashes, Path(source).name, str(self.store.home))
 
     @staticmethod
     def _save_hashes(job: Job) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from minirt.build.contenthash import ContentDigest, FileHashes
 from minirt.build.parents import ParentsFilter, split_pivot
+from minirt.build.room import check_room
 from minirt.build.selection import Found, Item, Skip, follow, walk
 from minirt.build.wildcards import BadPattern, has_wildcards
 from minirt.dockerfile.ignore import Ignore
@@ -74,12 +75,16 @@ class IgnoreFilter:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A directory to copy from. ``name`` is how errors call it, such as ``the build context``."""
+    """A directory to copy from. ``name`` is how errors call it, such as ``the build context``.
+
+    ``disk`` is a path on the file system that the copy must fit on.
+    """
 
     top: str
     name: str
     skip: Skip | None = None
     hashes: FileHashes | None = None
+    disk: str | None = None
 
     def gather(self, query: Query) -> Gathered:
         """Find, list and hash what ``query`` asks for. Raises :class:`CopyFailed`."""
@@ -89,6 +94,8 @@ class Tree:
         sockets: list[str] = []
         for index, source in self._found(query, sockets):
             where = query.locate(index)
+            if self.disk is not None:
+                check_room(self.disk, source.items, source.found.name)
             content.note(query.words[index])
             digests = self._hash(hashes, source.found, source.items, where)
             content.add(source.found.name, source.items, digests, owners=query.owners)
@@ -219,7 +226,9 @@ def _some(top: str, skip: Skip | None) -> list[Item]:
     return found
 
 
-def open_context(directory: Path, ignore: str | None, hashes: FileHashes, dockerfile: str = "") -> Tree:
+def open_context(
+    directory: Path, ignore: str | None, hashes: FileHashes, dockerfile: str = "", disk: str | None = None
+) -> Tree:
     """The build context at ``directory``, with ``ignore`` or its own .dockerignore.
 
     ``<Dockerfile's name>.dockerignore`` beside the Dockerfile goes before ``.dockerignore``.
@@ -233,4 +242,4 @@ def open_context(directory: Path, ignore: str | None, hashes: FileHashes, docker
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 continue
     skip = IgnoreFilter(Ignore.parse(ignore)) if ignore and ignore.strip() else None
-    return Tree(os.path.abspath(directory), "the build context", skip, hashes)
+    return Tree(os.path.abspath(directory), "the build context", skip, hashes, disk)

@@ -32,13 +32,18 @@ _NO_SUCH_ID = (errno.EINVAL, errno.EPERM)
 
 @dataclass(slots=True)
 class Target:
-    """Where and how a COPY writes. ``owner`` None keeps the source's; ``epoch`` (seconds) replaces all times."""
+    """Where and how a COPY writes. ``owner`` None keeps the source's; ``epoch`` (seconds) replaces all times.
+
+    ``upper`` is the overlay's upper directory: what is new goes straight into it, which takes a third of the time
+    that the overlay takes to make a file. Set it only for a single source, as the overlay does not notice.
+    """
 
     root: str
     owner: tuple[int, int] | None = None
     mode: ModeChange | None = None
     epoch: int | None = None
     parents_owner: tuple[int, int] = (0, 0)
+    upper: str | None = None
     links: dict[tuple[int, int], str] = field(default_factory=dict)
     files: int = 0
     bytes: int = 0
@@ -99,14 +104,38 @@ def copy_found(target: Target, source: str, name: str, items: Sequence[Item], de
 
 @dataclass(slots=True)
 class _Level:
-    """A directory that is being filled; ``fresh``: it was made by us, so nothing can be in the way in it."""
+    """A directory that is being filled.
+
+    ``made`` is it, ``past`` the names that were in it before us. ``direct`` is where new names are made: the
+    same directory in the overlay's upper one, or ``made`` again. ``finish``: it gets the source's mode and times.
+    """
 
     path: str
     source: int
     made: int
-    fresh: bool
+    past: frozenset[str]
     item: Item
     finish: bool
+    direct: int = -1
+
+    def new(self, target: Target) -> int:
+        """The descriptor to make new names at."""
+        if self.direct < 0:
+            self.direct = _upper_twin(target, self.made) if target.upper else self.made
+        return self.direct
+
+    def close(self) -> None:
+        for fd in {self.source, self.made, self.direct} - {-1}:
+            os.close(fd)
+
+
+def _upper_twin(target: Target, made: int) -> int:
+    """The directory ``made`` of the overlay as it is in the upper directory, where it is brought if need be."""
+    assert target.upper is not None
+    found = os.fstat(made)
+    os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))  # any change makes overlayfs copy it up
+    path = os.path.relpath(os.readlink(f"/proc/self/fd/{made}"), target.root)
+    return os.open(os.path.join(target.upper, path), _DIRECTORY)
 
 
 def _copy_tree(target: Target, source: str, items: Sequence[Item], full: str) -> None:
@@ -119,47 +148,48 @@ def _copy_tree(target: Target, source: str, items: Sequence[Item], full: str) ->
             level = levels[-1]
             if stat.S_ISDIR(item.mode):
                 levels.append(_enter(target, level, name, item))
+            elif name in level.past:
+                _copy_one(target, level.source, name, level.made, name, item, fresh=False)
             else:
-                _copy_one(target, level.source, name, level.made, name, item, fresh=level.fresh)
+                _copy_one(target, level.source, name, level.new(target), name, item, fresh=True)
         while levels:
             _leave(target, levels.pop())
     finally:
         for level in levels:
-            os.close(level.source)
-            os.close(level.made)
+            level.close()
 
 
 def _enter_top(target: Target, source: str, item: Item, full: str) -> _Level:
     """The destination itself: made 0755 if it is missing, and left as it is if it is there (BuildKit does both)."""
-    fresh = not os.path.lexists(full)
-    if not fresh and not os.path.isdir(full):
+    if os.path.lexists(full) and not os.path.isdir(full):
         raise _not_a_directory(target, full)
     make_directories(target, os.path.relpath(full, target.root))
     source_fd = os.open(source, _DIRECTORY)
-    return _Level("", source_fd, os.open(full, _DIRECTORY), fresh, item, finish=False)
+    made = os.open(full, _DIRECTORY)
+    return _Level("", source_fd, made, frozenset(os.listdir(made)), item, finish=False)
 
 
 def _enter(target: Target, level: _Level, name: str, item: Item) -> _Level:
-    fresh = True
+    fresh = name not in level.past
+    parent = level.new(target) if fresh else level.made
+    if fresh:
+        os.mkdir(name, 0o700, dir_fd=parent)
     try:
-        os.mkdir(name, 0o700, dir_fd=level.made)
-    except FileExistsError:
-        fresh = False
-    try:
-        made = os.open(name, _DIRECTORY, dir_fd=level.made)
+        made = os.open(name, _DIRECTORY, dir_fd=parent)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
             raise _not_a_directory(target, name) from None
         raise
-    return _Level(item.path, os.open(name, _DIRECTORY, dir_fd=level.source), made, fresh, item, finish=True)
+    source = os.open(name, _DIRECTORY, dir_fd=level.source)
+    past = frozenset() if fresh else frozenset(os.listdir(made))
+    return _Level(item.path, source, made, past, item, finish=True, direct=made if fresh else -1)
 
 
 def _leave(target: Target, level: _Level) -> None:
     """Times last: filling a directory changes its time."""
     if level.finish:
         _dress(target, level.made, level.item, directory=True)
-    os.close(level.source)
-    os.close(level.made)
+    level.close()
     target.files += 1
 
 
@@ -258,8 +288,7 @@ def _clear(target: Target, made_fd: int, name: str) -> None:
 def _copy_file(target: Target, source_fd: int, source_name: str, made_fd: int, name: str, item: Item) -> None:
     if item.links > 1:
         first = target.links.get((item.device, item.inode))
-        if first is not None:
-            os.link(first, name, dst_dir_fd=made_fd, follow_symlinks=False)
+        if first is not None and _linked(first, made_fd, name):
             return
         target.links[item.device, item.inode] = f"{os.readlink(f'/proc/self/fd/{made_fd}')}/{name}"
     reader = os.open(source_name, _READ, dir_fd=source_fd)
@@ -287,6 +316,16 @@ def _finish_file(target: Target, fd: int, item: Item, mode: int) -> None:
         except OSError:
             continue
     os.utime(fd, ns=_times(target, item))
+
+
+def _linked(first: str, made_fd: int, name: str) -> bool:
+    try:
+        os.link(first, name, dst_dir_fd=made_fd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False  # one of them was made through the overlay, the other was not: two files then
+    return True
 
 
 def _pour(reader: int, writer: int, expected: int) -> int:

@@ -14,15 +14,14 @@ from typing import Any
 
 from minirt.build.copy_worker import Target, copy_found, items_from_json, make_directories, set_owner
 from minirt.build.modes import ModeChange
+from minirt.build.room import check_room
 from minirt.build.selection import Found, Item
-from minirt.errors import InvalidSpec, StorageFull
+from minirt.errors import InvalidSpec
 from minirt.snapshots.union import Union
 from minirt.snapshots.users import lookup_user
 from minirt.store.files import storage_errors
 
 __all__ = ["dress", "examine", "transfer", "workdir"]
-
-SPARE = 64 << 20  # bytes that a copy leaves free on the disk
 
 
 def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dict[str, Any]:
@@ -31,8 +30,10 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
     root = _root(root_dir)
     target = _target(arguments, root)
     with storage_errors(f"copying to {arguments['destination']}"):
-        for top, found, items in _sources(arguments, root, fds):
-            _check_room(root, items)
+        sources = list(_sources(arguments, root, fds))
+        target.upper = arguments["upper"] if len(sources) == 1 else None
+        for top, found, items in sources:
+            check_room(root, items, found.name)
             _transfer_one(arguments, target, top, found, items)
     unknown = [] if not arguments["chown"] else unknown_names(arguments["chown"], root)
     return {"files": target.files, "bytes": target.bytes, "unknown": unknown}
@@ -148,21 +149,6 @@ def _in_user_namespace() -> bool:
     with open("/proc/self/uid_map") as lines:
         inside, outside, count = lines.readline().split()
     return not (inside == outside == "0" and int(count) >= 2**32 - 1)
-
-
-def _check_room(root: str, items: Sequence[Item]) -> None:
-    """Say beforehand that a copy cannot fit: a sparse file may claim far more than it holds."""
-    wanted = sum(item.size for item in items)
-    disk = os.statvfs(root)
-    free = disk.f_bavail * disk.f_frsize
-    if wanted < SPARE or wanted + SPARE < free:
-        return
-    largest = max(items, key=lambda item: item.size)
-    raise StorageFull(
-        f"cannot copy {wanted / 1e9:.1f} GB: only {free / 1e9:.1f} GB are free",
-        cause=f"{largest.path or 'the file'} alone counts {largest.size / 1e9:.1f} GB (holes in a file count too)",
-        hint="Leave it out with .dockerignore, free some space, or set MINIRT_HOME to a larger disk.",
-    )
 
 
 def dress(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

@@ -99,6 +99,7 @@ class MountPlan:
         where = self._directory(stack, "bind")
         arguments: dict[str, object] = {
             "destination": "/", "chown": "", "chmod": "", "epoch": None, "unpack": False, "from": None,
+            "upper": None,
         }  # fmt: skip
         name = os.path.basename(mount.source.rstrip("/"))
         rows: list[object] = []

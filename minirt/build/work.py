@@ -119,7 +119,7 @@ def check_copy(one: Copy | Add) -> None:
                 )
 
 
-def transfer_arguments(job: Job, state: StageState, one: Copy | Add) -> dict[str, object]:
+def transfer_arguments(job: Job, state: StageState, one: Copy | Add, root: RootFilesystem) -> dict[str, object]:
     unpack = one.unpack is not False if isinstance(one, Add) else False
     return {
         "destination": copy_destination(state, one),
@@ -128,6 +128,7 @@ def transfer_arguments(job: Job, state: StageState, one: Copy | Add) -> dict[str
         "epoch": job.request.epoch,
         "unpack": unpack,
         "from": None,
+        "upper": root.upper if isinstance(root, OverlayRoot) else None,
     }
 
 
@@ -157,7 +158,7 @@ class CopyFromTree:
         if paths:
             if self.tree is None:
                 raise CopyFailed(
-                    f"{self.one.keyword} needs a build context, and this build has none",
+                    f"{self.one.keyword} needs a build context, and there is no build context here",
                     where=self.one.locate_source(paths[0][0]),
                     hint="Give a directory at the end of the command, for example: docker build -t name .",
                 )
@@ -200,7 +201,7 @@ class CopyFromTree:
             for part in self.gathered
             for source in part.sources
         ]
-        arguments = transfer_arguments(self.job, self.state, self.one)
+        arguments = transfer_arguments(self.job, self.state, self.one, root)
         with memory_file(json.dumps(rows, separators=(",", ":")).encode()) as listing, located(self.one):
             call = self.job.tools.sandbox.call
             done = call(f"{_FILEWORK}:transfer", arguments, root=root, fds=[listing], cancel=self.job.cancel)
@@ -260,7 +261,7 @@ class CopyFromImage:
 
     def perform(self, root: RootFilesystem, where: Path) -> None:
         origin = {**self._selection(), "lowers": list(self._view().lowers)}
-        arguments = {**transfer_arguments(self.job, self.state, self.one), "from": origin}
+        arguments = {**transfer_arguments(self.job, self.state, self.one, root), "from": origin}
         with located(self.one):
             call = self.job.tools.sandbox.call
             done = call(f"{_FILEWORK}:transfer", arguments, root=root, cancel=self.job.cancel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from minirt.model.events import Event
 
 Build = Callable[..., "BuildResult"]
+
+
+@pytest.fixture
+def nothing_left(engine: Engine) -> Iterator[None]:
+    """After the test, nothing of the home is mounted, no step is half made and no process of a build lives."""
+    yield
+    home = str(engine.home)
+    assert home not in Path("/proc/self/mountinfo").read_text()
+    assert not list((engine.home / "tmp").glob("*build-*"))
+    assert not list((engine.home / "tmp").glob("packed-*"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from minirt.errors import MinirtError
 if TYPE_CHECKING:
     from minirt.engine import Engine
 
-pytestmark = pytest.mark.usefixtures("mounts_before")
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def _fields(said: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _described(layer: tarfile.TarFile, member: tarfile.TarInfo, files: dict[str,
 
 
 def _content(data: bytes) -> str:
-    if len(data) <= 60 and data.isascii() and data.decode().isprintable() or data in (b"", b"\n"):
+    if (len(data) <= 60 and data.isascii() and data.decode().isprintable()) or data in (b"", b"\n"):
         return repr(data.decode())
     text = data.decode(errors="replace")
     if len(data) <= 60 and all(char.isprintable() or char == "\n" for char in text):
