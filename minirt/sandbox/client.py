@@ -119,14 +119,16 @@ class Sandbox:
         arguments: dict[str, Any],
         *,
         root: RootFilesystem | None = None,
+        inside: tuple[int, int] | None = None,
         fds: Sequence[int] = (),
         cancel: Cancel | None = None,
     ) -> Any:
         """Run ``module:function(arguments, root_dir, fds)`` in a child process and return its JSON answer.
 
         The child sees the files with the ids a container would see, as id 0; ``root`` is mounted for it alone at
-        ``root_dir``. A :class:`MinirtError` or ``OSError`` raised there is raised here. Raising ``cancel`` kills the
-        child.
+        ``root_dir``. With ``inside`` (process id and start time of a running container's PID 1) ``root_dir`` is what
+        that container sees as ``/``, its mounts included; raises :class:`ContainerNotRunning` if it is gone. A
+        :class:`MinirtError` or ``OSError`` raised there is raised here. Raising ``cancel`` kills the child.
         """
         request = {
             "do": "call",
@@ -134,6 +136,7 @@ class Sandbox:
             "arguments": arguments,
             "root": None if root is None else root_to_json(root),
             "mount_point": self._mount_point,
+            "inside": None if inside is None else list(inside),
         }
         channel = self._send(request, fds)
         try:

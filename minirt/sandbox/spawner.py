@@ -80,7 +80,8 @@ class _Spawner:
         if request["do"] == "exec":
             run_joiner(channel, request, fds)
         user = bool(self.maps[0])
-        if user:
+        # Work inside a running container needs that container's user namespace, which may be another engine's.
+        if user and request.get("inside") is None:
             self._enter()
         if request["do"] == "start":
             run_monitor(channel, request, fds, user=user)

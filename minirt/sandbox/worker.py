@@ -9,24 +9,28 @@ import signal
 import threading
 from typing import Any, NoReturn
 
+from minirt.errors import ContainerNotRunning
 from minirt.linux import mounts
-from minirt.linux.namespaces import CLONE_NEWNS
-from minirt.linux.processes import name_process
+from minirt.linux.namespaces import CLONE_NEWNS, enter_user_namespace, same_namespace
+from minirt.linux.paths import opened
+from minirt.linux.processes import is_alive, name_process, open_process
 from minirt.linux.syscalls import unshare
 from minirt.sandbox.rootfs import doing, mount_root, prepare_staging
 from minirt.sandbox.wire import Channel, error_to_json, root_from_json
 
-__all__ = ["run_worker"]
+__all__ = ["enter_user_of", "run_worker"]
 
 
 def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, user: bool) -> NoReturn:
     """Serve one ``call`` request: mount, call, answer, end."""
     name_process("minirt-worker")
     try:
+        root_dir = None
+        if request.get("inside") is not None:
+            root_dir = enter_user_of(*request["inside"])
         with doing("create a mount namespace"):
             unshare(CLONE_NEWNS)
             mounts.make_private()
-        root_dir = None
         if request["root"] is not None:
             with doing("mount the root file system"):
                 root_dir = prepare_staging(request["mount_point"])
@@ -44,6 +48,25 @@ def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, use
     except OSError:
         pass
     os._exit(0)
+
+
+def enter_user_of(pid: int, started: int) -> str:
+    """Take the ids of a running container, and open what it sees as ``/``: a path that leads there.
+
+    Raises :class:`ContainerNotRunning`. Its mount namespace is not entered: no module may come from its files.
+    """
+    pidfd = open_process(pid, started)
+    if pidfd is None:
+        raise ContainerNotRunning("the container is not running")
+    with doing("join the container"):
+        if not same_namespace(pid, "user"):
+            with opened(f"/proc/{pid}/ns/user", os.O_RDONLY) as namespace:
+                enter_user_namespace(namespace)
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not is_alive(pid, started):
+        raise ContainerNotRunning("the container is not running")
+    os.close(pidfd)
+    return f"/proc/self/fd/{root}"
 
 
 def _die_with_client(channel: Channel) -> None:

@@ -53,6 +53,7 @@ class Worker(Protocol):
         arguments: dict[str, Any],
         *,
         root: RootFilesystem | None = None,
+        inside: tuple[int, int] | None = None,
         fds: Sequence[int] = (),
         cancel: Cancel | None = None,
     ) -> Any: ...
