@@ -80,3 +80,20 @@ def test_importing_minirt_is_cheap() -> None:
     code = "import sys, minirt; print(*[m for m in sys.modules if m.startswith('minirt.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_every_pin_installs_on_the_oldest_python_we_promise() -> None:
+    """No pinned package asks for a later patch release than 3.11.0; distributions ship early ones for years."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    from packaging.specifiers import SpecifierSet
+
+    late = {}
+    for name in _names((ROOT / "constraints.txt").read_text().split()):
+        try:
+            wanted = metadata(name).get("Requires-Python") or ""
+        except PackageNotFoundError:
+            continue  # for another platform
+        if not SpecifierSet(wanted).contains("3.11.0"):
+            late[name] = wanted
+    assert not late
