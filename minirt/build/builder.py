@@ -67,6 +67,7 @@ class Builder:
         were done stay in the cache.
         """
         started = time.monotonic()
+        request = request.with_epoch()
         scratchpad = Scratchpad(self.store.home, self.snapshots)
         scratchpad.clear_leftovers()
         try:

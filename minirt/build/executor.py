@@ -28,7 +28,7 @@ def execute(job: Job, resolver: Resolver) -> StageState:
 
     If a stage fails, the others are stopped; the error of the first is raised.
     """
-    job.on_event(BuildStarted(job.plan.events(), job.request.name))
+    job.on_event(BuildStarted(job.plan.events(), job.request.shown_name))
     if len(job.plan.stages) == 1:
         return _Execution(job, resolver).alone()
     with _own_cancel(job):
@@ -94,7 +94,7 @@ class _Execution:
             return
         known = {stage.index for stage in self.job.plan.stages}
         self.job.plan = plan
-        self.job.on_event(BuildStarted(plan.events(), self.job.request.name))
+        self.job.on_event(BuildStarted(plan.events(), self.job.request.shown_name))
         for stage in plan.stages:
             if stage.index in self.starts:
                 self.job.on_event(StepFinished(stage.base_step.id, 0.0))

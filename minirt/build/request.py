@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from minirt.errors import InvalidSpec
 from minirt.model.cancel import Cancel
 from minirt.model.config import ImageConfig
 from minirt.model.events import EventSink
@@ -46,6 +47,26 @@ class BuildRequest:
     contexts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     name: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        """What events call the image: ``name``, or its first tag."""
+        return self.name or (self.tags[0].familiar if self.tags else "")
+
+    def with_epoch(self) -> BuildRequest:
+        """The request with ``epoch`` taken from ``--build-arg SOURCE_DATE_EPOCH=…``, as BuildKit takes it.
+
+        Raises :class:`InvalidSpec` if that is not a number of seconds.
+        """
+        text = self.build_args.get("SOURCE_DATE_EPOCH")
+        if self.epoch is not None or not text:
+            return self
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            raise InvalidSpec(
+                f"invalid SOURCE_DATE_EPOCH: {text}",
+                hint="Give a number of seconds since 1970, for example the one that `git log -1 --pretty=%ct` prints.",
+            )
+        return replace(self, epoch=int(text))
 
 
 @dataclass(frozen=True, slots=True)
