@@ -1,0 +1,1 @@
+"""Who can see whom: networks, addresses, names, and ports of the machine that lead into a container."""

@@ -1,0 +1,64 @@
+"""The claims on a network's addresses: one file an address, good as long as the process that owns it lives.
+
+Standard library only: a container's monitor and its resolver use this, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from minirt.linux.processes import is_alive, start_time
+from minirt.networks.records import Endpoint
+from minirt.store.files import atomic_write
+
+__all__ = ["claims", "drop_claim", "live_claims", "own", "read_claim", "write_claim"]
+
+
+def _directory(home: Path, network: str) -> Path:
+    return home / "networks" / network / "endpoints"
+
+
+def claims(home: Path, network: str) -> Iterator[Endpoint]:
+    """Every claim, good or not."""
+    try:
+        names = sorted(entry.name for entry in _directory(home, network).iterdir() if entry.suffix == ".json")
+    except OSError:
+        return
+    for name in names:
+        found = read_claim(home, network, name.removesuffix(".json"))
+        if found is not None:
+            yield found
+
+
+def live_claims(home: Path, network: str) -> list[Endpoint]:
+    """The good ones."""
+    return [claim for claim in claims(home, network) if is_alive(claim.owner, claim.owner_start)]
+
+
+def read_claim(home: Path, network: str, container: str) -> Endpoint | None:
+    """The claim of one container, or None."""
+    try:
+        return Endpoint.from_bytes((_directory(home, network) / f"{container}.json").read_bytes())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_claim(home: Path, claim: Endpoint) -> None:
+    directory = _directory(home, claim.network)
+    directory.mkdir(exist_ok=True)
+    # A restart of the machine ends every claim, so there is nothing to keep through one.
+    atomic_write(directory / f"{claim.container}.json", claim.to_bytes(), durable=False)
+
+
+def own(home: Path, claim: Endpoint) -> Endpoint:
+    """Make this process the owner."""
+    mine = replace(claim, owner=os.getpid(), owner_start=start_time(os.getpid()) or 0)
+    write_claim(home, mine)
+    return mine
+
+
+def drop_claim(home: Path, network: str, container: str) -> None:
+    (_directory(home, network) / f"{container}.json").unlink(missing_ok=True)

@@ -1,0 +1,167 @@
+"""A container's network, made by its monitor right before the container starts.
+
+The monitor steps into a fresh network namespace, has it wired, and the container is then born there. When the last
+process in a namespace has ended the kernel takes the namespace down, and the pair of interfaces with it: nothing on
+the container's side can be left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from minirt.errors import ContainerNotRunning, SandboxError
+from minirt.linux import links
+from minirt.linux.namespaces import CLONE_NEWNET
+from minirt.linux.processes import name_process, open_process
+from minirt.linux.syscalls import setns, unshare
+from minirt.networks import bridges
+from minirt.networks.claims import own
+from minirt.networks.helper import start_helper
+from minirt.networks.listening import Listener, listen_all
+from minirt.networks.plan import Wiring
+from minirt.networks.records import Endpoint, Network
+from minirt.networks.resolver import upstream_sockets
+from minirt.networks.usermode import enter_user_network
+
+__all__ = ["attach", "detach", "join", "make"]
+
+Leave = Callable[[], None]
+_OWN_NAMESPACE = "/proc/self/ns/net"
+
+
+def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
+    """Wire this process up as ``arguments`` (a :class:`Wiring` as JSON) say, and return what to do at the end.
+
+    Raises :class:`SandboxError`; the process is then back where it was.
+    """
+    wiring = Wiring.from_json(arguments)
+    machine = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    listeners: list[Listener] = []
+    try:
+        listeners = listen_all(list(wiring.publish))
+        servers = upstream_sockets(wiring.servers) if wiring.resolver else []
+        if wiring.user_program:
+            enter_user_network(wiring.user_program)
+        else:
+            _enter_bridges(wiring, machine)
+        helper = start_helper(wiring, listeners, servers)
+    except BaseException as error:
+        _back(machine)
+        if isinstance(error, OSError):
+            raise SandboxError(
+                "cannot wire the container's network",
+                cause=error.strerror or str(error),
+                hint="Use --network host or --network none; `docker info` tells what this machine allows.",
+            ) from error
+        raise
+    finally:
+        for listener in listeners:
+            listener.sock.close()
+    if state_dir is not None:
+        note = {"Ports": [asdict(listener.binding) for listener in listeners]}
+        with contextlib.suppress(OSError):
+            Path(state_dir, "network.json").write_text(json.dumps(note))
+    return lambda: _leave(wiring, machine, helper)
+
+
+def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
+    """Step into the network of a running container, named by ``pid`` and ``start_time`` of its first process."""
+    pidfd = open_process(arguments["pid"], arguments["start_time"])
+    if pidfd is None:
+        raise ContainerNotRunning(f"cannot join the network of a container that is not running: {arguments['name']}")
+    try:
+        setns(pidfd, CLONE_NEWNET)
+    except OSError as error:
+        raise SandboxError(
+            f"cannot join the network of container {arguments['name']}",
+            cause=f"{error.strerror}: it was started by another helper process, which has rights of its own",
+            hint="As an ordinary user, start both containers from one notebook or one program.",
+        ) from error
+    finally:
+        os.close(pidfd)
+    return lambda: None
+
+
+def _enter_bridges(wiring: Wiring, machine: int) -> None:
+    unshare(CLONE_NEWNET)
+    inside = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        links.loopback_up()
+        for number, (network, endpoint) in enumerate(wiring.places):
+            mine = own(Path(wiring.home), endpoint)
+            _plug(network, mine, f"eth{number}", inside, machine, default=number == 0)
+    finally:
+        os.close(inside)
+
+
+def _plug(network: Network, endpoint: Endpoint, name: str, inside: int, machine: int, *, default: bool) -> None:
+    """A pair of interfaces between the bridge and the namespace ``inside``, where this process is and stays."""
+    setns(machine, CLONE_NEWNET)
+    try:
+        links.delete_link(endpoint.interface)  # of a container that was killed a moment ago
+        links.add_veth(endpoint.interface, network.interface, name, inside, endpoint.mac)
+    finally:
+        setns(inside, CLONE_NEWNET)
+    links.add_address(name, f"{endpoint.address}/{network.hosts().prefixlen}")
+    links.set_link(name)
+    if default and not network.internal:
+        links.add_default_route(network.gateway)
+
+
+def _back(machine: int) -> None:
+    with contextlib.suppress(OSError):
+        setns(machine, CLONE_NEWNET)
+
+
+def _leave(wiring: Wiring, machine: int, helper: int | None) -> None:
+    """The container has ended and its end is told: this process has nothing else to do any more."""
+    if helper is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(helper, signal.SIGKILL)
+    networks = [network for network, _ in wiring.places]
+    if not networks:
+        return
+    name_process("mrt-net-end")
+    _back(machine)
+    # Whoever reads what the container wrote waits until all who could still write have closed it.
+    os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+    bridges.leave_later(Path(wiring.home), networks, wiring.container)
+
+
+def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
+    """``docker network connect`` for a running container: one more interface, in the sandbox's worker."""
+    wiring = Wiring.from_json(arguments)
+    machine, inside = _both_namespaces(arguments)
+    setns(inside, CLONE_NEWNET)
+    for network, endpoint in wiring.places:
+        taken = {name for _, name in _interfaces()}
+        name = next(f"eth{number}" for number in range(64) if f"eth{number}" not in taken)
+        _plug(network, endpoint, name, inside, machine, default=not taken - {"lo"})
+
+
+def detach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
+    """``docker network disconnect``: the machine's end goes, and the container's with it."""
+    for _, endpoint in Wiring.from_json(arguments).places:
+        links.delete_link(endpoint.interface)
+
+
+def _interfaces() -> list[tuple[int, str]]:
+    import socket
+
+    return socket.if_nameindex()
+
+
+def _both_namespaces(arguments: Mapping[str, Any]) -> tuple[int, int]:
+    pidfd = open_process(arguments["pid"], arguments["start_time"])
+    if pidfd is None:
+        raise ContainerNotRunning("the container is not running")
+    os.close(pidfd)
+    machine = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    return machine, os.open(f"/proc/{arguments['pid']}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
