@@ -2,7 +2,7 @@
 
 A container is one directory. It exists from the moment its ``config.json`` does until that file is unlinked, the
 first step of removing it; so a kill at any instant leaves a container or none, and leftovers without a
-``config.json`` are swept by the next :meth:`Lifecycle.sweep`.
+``config.json`` are swept by the next :meth:`Lifecycle.reap`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.containers.shelf import Shelf
 from minirt.containers.starting import make_spec, network_of
-from minirt.containers.state import State, read_state
+from minirt.containers.state import State, read_state, read_stubs
 from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
+from minirt.model.spec import Attached, Detached
 from minirt.sandbox import Sandbox
 from minirt.snapshots import Layer, OverlaySnapshots, Union
 from minirt.store import Store
@@ -33,6 +34,8 @@ from minirt.volumes import Volumes
 __all__ = ["Lifecycle", "Rooms"]
 
 Output = Callable[[str, bytes], None]
+KILL = 9
+_END_PATIENCE = 10.0  # seconds; a process in the middle of a disk operation ends only after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,17 @@ class Lifecycle:
         network_of(request.network)
         record = make_record(request, rooms.volumes, rooms.now(), self._mounts_of)
         directory = self.shelf.directory(record.id)
-        try:
-            rooms.snapshots.ensure(request.image.layers, cancel)
-            rooms.snapshots.prepare(record.diff_ids, directory)
-            self._fill_volumes(record)
-            return self.shelf.add(record)
-        except BaseException:
-            rooms.snapshots.discard(directory)
-            self._drop_anonymous(record)
-            raise
+        # The lock tells a container that is being made from one whose maker was killed: see reap.
+        with rooms.store.lock(f"container-{record.id}"):
+            try:
+                rooms.snapshots.ensure(request.image.layers, cancel)
+                rooms.snapshots.prepare(record.diff_ids, directory)
+                self._fill_volumes(record)
+                return self.shelf.add(record)
+            except BaseException:
+                rooms.snapshots.discard(directory)
+                self._drop_anonymous(record)
+                raise
 
     def _mounts_of(self, name: str) -> tuple[MountPoint, ...]:
         return self.shelf.get(name).mounts
@@ -85,9 +90,16 @@ class Lifecycle:
                 self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
 
     def start(
-        self, record: ContainerRecord, *, stdin: int | None = None, output: Output | None = None
+        self,
+        record: ContainerRecord,
+        *,
+        stdin: int | None = None,
+        output: Output | None = None,
+        lives_on: bool = True,
     ) -> Attachment | None:
         """Start it. With ``output`` (called with the stream's name and bytes) an attachment is returned.
+
+        Unless it ``lives_on``, it is killed as soon as this process is gone.
 
         Raises CommandNotFound, CommandNotExecutable, SandboxError; an already running container is left as it is.
         """
@@ -99,7 +111,8 @@ class Lifecycle:
             self._check_mounts(record)
             root = rooms.snapshots.reopen(record.diff_ids, directory)
             id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)
-            spec = make_spec(record, directory, root, self._union(record), id_maps)
+            lifetime = Detached(str(directory)) if lives_on else Attached(str(directory))
+            spec = make_spec(record, lifetime, root, self._union(record), id_maps)
             return Attachment.start(rooms.sandbox, spec, stdin, output)
 
     def _check_mounts(self, record: ContainerRecord) -> None:
@@ -120,8 +133,11 @@ class Lifecycle:
         return state
 
     def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
-        """Raises ContainerNotRunning, InvalidSpec."""
-        processes.send(self._running(record), processes.parse_signal(signal))
+        """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
+        number = processes.parse_signal(signal)
+        processes.send(self._running(record), number)
+        if number == KILL:
+            self.wait(record, timeout=_END_PATIENCE)
 
     def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
@@ -189,6 +205,7 @@ class Lifecycle:
         arguments = {
             "upper": str(directory / "upper"),
             "lowers": [str(snapshots.diff_path(diff_id)) for diff_id in record.diff_ids],
+            "stubs": read_stubs(directory),
         }
         found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
         return tuple(PathChange(kind, path) for kind, path in found)
@@ -199,7 +216,10 @@ class Lifecycle:
         if hold:
             self.pause(record)
         try:
-            return self._rooms.snapshots.commit(self.shelf.directory(record.id), keep=True)
+            directory = self.shelf.directory(record.id)
+            arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
+            hidden = self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
+            return self._rooms.snapshots.commit(directory, keep=True, without=hidden)
         finally:
             if hold:
                 self.unpause(record)
@@ -247,7 +267,12 @@ class Lifecycle:
                     self._rooms.volumes.remove(point.name)
 
     def reap(self) -> None:
-        """Remove what was started with ``--rm``, has ended, and whose starter is no longer there to remove it."""
+        """Remove what was started with ``--rm`` and has ended without its starter, and what killed makers left."""
         for record in self.shelf.all():
             if record.auto_remove and self.state(record).status == "exited":
                 self.remove(record)
+        for identity in self.shelf.unfinished():
+            with contextlib.suppress(Conflict), self._rooms.store.lock(f"container-{identity}", timeout=0):
+                directory = self.shelf.directory(identity)
+                if not (directory / "config.json").exists():
+                    self._rooms.snapshots.discard(directory)

@@ -30,6 +30,10 @@ class Shelf:
         found = [record for identity in self._ids() if (record := self._read(identity)) is not None]
         return tuple(sorted(found, key=lambda record: record.created, reverse=True))
 
+    def unfinished(self) -> list[str]:
+        """Directories without a record: containers being made or removed right now, or never to be finished."""
+        return [identity for identity in self._ids() if not (self.directory(identity) / "config.json").exists()]
+
     def get(self, text: str) -> ContainerRecord:
         """By id, by name, or by a prefix of an id that fits only one. Raises :class:`ContainerNotFound`."""
         if len(text) == 64 and (record := self._read(text)) is not None:
@@ -68,7 +72,7 @@ class Shelf:
                     hint=f"Remove it (docker rm {name}) or choose another name.",
                 )
             named = replace(record, name=name)
-            atomic_write(self.directory(record.id) / "config.json", named.to_bytes())
+            atomic_write(self.directory(record.id) / "config.json", named.to_bytes(), durable=False)
             return named
 
     def _ids(self) -> list[str]:

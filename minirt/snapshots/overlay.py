@@ -9,7 +9,6 @@ namespace, and which therefore ends with the container's last process.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from minirt.model.digest import Digest
 from minirt.model.manifest import LAYER
 from minirt.model.spec import OverlayRoot
 from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
+from minirt.snapshots.staging import abandoned, staging_path
 from minirt.store import Store
 
 __all__ = ["OverlaySnapshots"]
@@ -70,9 +70,11 @@ class OverlaySnapshots:
                 os.close(fd)
 
     def _staging(self, what: str = "layer") -> Path:
-        staging = self._store.home / "tmp" / f"{what}-{secrets.token_hex(8)}"
-        staging.parent.mkdir(exist_ok=True)
-        return staging
+        """A place for unfinished work; what killed processes left there goes first."""
+        tmp = self._store.home / "tmp"
+        for left in abandoned(tmp, what):
+            self.discard(left)
+        return staging_path(tmp, what)
 
     def prepare(self, diff_ids: Sequence[Digest], where: Path, *, volatile: bool = False) -> OverlayRoot:
         """See :meth:`Snapshots.prepare`."""
@@ -106,8 +108,10 @@ class OverlaySnapshots:
         unique = dict.fromkeys(reversed(diff_ids))
         return tuple(str(self.diff_path(diff_id)) for diff_id in reversed(unique))
 
-    def commit(self, where: Path, *, keep: bool = False, epoch: int | None = None) -> Layer:
-        """See :meth:`Snapshots.commit`."""
+    def commit(
+        self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
+    ) -> Layer:
+        """See :meth:`Snapshots.commit`; paths in ``without`` (as seen inside) do not become part of the layer."""
         blob = self._staging("packed")
         arguments = {
             **self._form,
@@ -116,6 +120,7 @@ class OverlaySnapshots:
             "blob": str(blob),
             "keep": keep,
             "epoch": epoch,
+            "without": list(without),
         }
         try:
             made = self._worker(f"{_WORK}:commit", arguments)

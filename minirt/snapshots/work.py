@@ -52,7 +52,9 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
     with storage_errors("packing a layer"), open(arguments["blob"], "xb", buffering=1 << 20) as out:
         # Tidied, because the upper directory becomes the unpacked layer: it must say just what the packed one says.
         found = changes(upper, lowers=_lowers(where, home), tidy=not arguments["keep"], **form)
-        packed = pack(found, upper, out, source_date_epoch=arguments["epoch"])
+        hidden = set(arguments["without"])
+        chosen = (change for change in found if f"/{change.path}" not in hidden) if hidden else found
+        packed = pack(chosen, upper, out, source_date_epoch=arguments["epoch"])
     if not arguments["keep"]:
         _use_up(where, home, packed.diff_id, packed.entries, packed.content_bytes)
     return {
@@ -106,6 +108,9 @@ def discard(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> No
 
 
 def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink(missing_ok=True)
+        return
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():
         return

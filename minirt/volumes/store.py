@@ -55,7 +55,7 @@ class Volumes:
             if not (directory / "volume.json").exists():
                 (directory / "_data").mkdir(parents=True, exist_ok=True)
                 facts = {"created": created, "labels": dict(labels or {}), "anonymous": anonymous}
-                atomic_write(directory / "volume.json", json.dumps(facts).encode())
+                atomic_write(directory / "volume.json", json.dumps(facts).encode(), durable=False)
         return self.get(name)
 
     def get(self, name: str) -> Volume:

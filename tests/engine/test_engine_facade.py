@@ -114,3 +114,22 @@ def test_engine_closes_and_works_again(tmp_path: Path) -> None:
         assert engine.containers.run(BASE, ["echo", "one"], remove=True) == b"one\n"
         engine.close()
         assert engine.containers.run(BASE, ["echo", "two"], remove=True) == b"two\n"
+
+
+def test_what_killed_processes_left_is_swept(engine: Engine) -> None:
+    """Half-made containers and unpacked layers of processes that are gone disappear; those under way stay."""
+    half = engine.home / "containers" / ("ab" * 32)
+    (half / "upper").mkdir(parents=True)
+    busy = engine.home / "containers" / ("cd" * 32)
+    (busy / "upper").mkdir(parents=True)
+    left = engine.home / "tmp" / "packed-999999999.1-00ff"
+    left.write_bytes(b"half a layer")
+    with engine.store.lock(f"container-{busy.name}"):
+        engine.containers.list(all=True)
+        assert not half.exists()
+        assert busy.exists()
+    container = engine.containers.create(BASE, ["true"])
+    container.commit("swept", "1")
+    assert not left.exists()
+    engine.containers.list(all=True)
+    assert not busy.exists()
