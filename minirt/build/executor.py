@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from minirt.build.request import Resolver
 from minirt.build.state import StageState, first_state
 from minirt.build.steps import StageRunner
 from minirt.errors import Cancelled
-from minirt.model.cancel import Cancel
+from minirt.model.cancel import Cancel, readable
 from minirt.model.events import BuildStarted, StepFinished, StepStarted
 
 __all__ = ["execute"]
@@ -55,7 +54,7 @@ def _own_cancel(job: Job) -> Iterator[None]:
 
 
 def _pass_on(users: Cancel, ours: Cancel, over: Cancel) -> None:
-    select.select([users, over], [], [])
+    readable([users.fileno(), over.fileno()])
     if users.cancelled:
         ours.cancel()
 

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from minirt.build.wildcards import compile_pattern, split_wildcards, unescape
+from minirt.layers.styles import OVERRIDE_STAT
 
 __all__ = ["Found", "Item", "Skip", "follow", "resolve", "walk"]
 
 _MOST_LINKS = 40  # as the kernel's ELOOP limit
 _KEPT_ATTRIBUTES = ("security.capability", "user.")
-_OURS = ("user.overlay.", "user.containers.")
+_OURS = ("user.overlay.", OVERRIDE_STAT)
 
 
 class Skip(Protocol):
@@ -214,11 +215,13 @@ def _verdict(place: str, path: str, is_directory: bool, skip: Skip | None, exclu
 def _item(path: str, full: str, info: os.stat_result) -> Item:
     mode = info.st_mode
     target = os.readlink(full) if stat.S_ISLNK(mode) else ""
+    names = _attribute_names(full)
+    uid, gid = _noted_owner(full) if OVERRIDE_STAT in names else (info.st_uid, info.st_gid)
     return Item(
         path,
         mode,
-        info.st_uid,
-        info.st_gid,
+        uid,
+        gid,
         info.st_size if stat.S_ISREG(mode) else 0,
         info.st_mtime_ns,
         info.st_ctime_ns,
@@ -227,18 +230,28 @@ def _item(path: str, full: str, info: os.stat_result) -> Item:
         info.st_nlink,
         info.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0,
         target,
-        _attributes(full),
+        _attributes(full, names) if names else (),
     )
 
 
-def _attributes(full: str) -> tuple[tuple[str, bytes], ...]:
-    """The extended attributes that belong into an image: capabilities and the user's own."""
+def _attribute_names(full: str) -> list[str]:
     try:
-        names = os.listxattr(full, follow_symlinks=False)
+        return os.listxattr(full, follow_symlinks=False)
     except OSError:
-        return ()
-    if not names:
-        return ()
+        return []
+
+
+def _noted_owner(full: str) -> tuple[int, int]:
+    """The owner that a namespace with a single id keeps beside the file (layers.styles, SideOwners)."""
+    try:
+        uid, gid, _ = os.getxattr(full, OVERRIDE_STAT, follow_symlinks=False).split(b":")
+        return int(uid), int(gid)
+    except (OSError, ValueError):
+        return 0, 0
+
+
+def _attributes(full: str, names: list[str]) -> tuple[tuple[str, bytes], ...]:
+    """The extended attributes that belong into an image: capabilities and the user's own."""
     kept = sorted(name for name in names if name.startswith(_KEPT_ATTRIBUTES) and not name.startswith(_OURS))
     found = []
     for name in kept:

@@ -3,7 +3,7 @@
 ``<name>/Dockerfile`` is built with ``<name>/context`` as its context. ``case.json`` says the rest: ``build_args``,
 ``target``, ``prepare`` (what git cannot keep: modes, pipes, times, sparse files …), and what comes out: ``files`` (the
 difference to the base, as in :mod:`unpacked`), ``config`` and ``history``, or ``error``, a part of the message.
-``peer`` false: an older BuildKit differs, and ``why`` says how.
+``peer`` false: an older BuildKit differs, and ``why`` says how. ``several_ids``: RUN changes to another user.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ def base(shared_engine: Engine) -> unpacked.Unpacked:
 def test_case_comes_out_as_it_must(name: str, build: Any, engine: Engine, base: Any, tmp_path: Path) -> None:
     """The image is the one that BuildKit makes."""
     said = cases.load(name)
+    machine = engine.machine
+    if said.get("several_ids") and not machine.root and sum(part.count for part in machine.uid_map) <= 1:
+        pytest.skip("this user has one id only, and RUN cannot chown to or become another")
     text = (cases.ROOT / name / "Dockerfile").read_text()
     result = build(text, cases.stage(name, tmp_path), no_cache="times" in said, **_fields(said))
     image = unpacked.unpack(engine.images.get(str(result.image_id)).save(named=False))
