@@ -120,13 +120,20 @@ class Rlimit:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The program: ``argv`` (looked up in the container's PATH), environment, directory, user."""
+    """The program: ``argv`` (looked up in the container's PATH), environment, directory, user.
+
+    ``stdin_open``: standard input stays open although nobody is attached to it yet. ``rows`` and ``columns`` are the
+    size its terminal has from the start, in characters; 0 is unknown.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/"
     user: User = User()
     terminal: bool = False
+    stdin_open: bool = False
+    rows: int = 0
+    columns: int = 0
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
     rlimits: tuple[Rlimit, ...] = ()

@@ -1,14 +1,15 @@
-"""Copies what a container writes to its log and to whoever is attached, without ever waiting for the latter alone."""
+"""Copies what a container writes to its log and to all who are attached."""
 
 from __future__ import annotations
 
 import os
 import select
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from minirt.sandbox.log import Log
 
-__all__ = ["Copier", "Route"]
+__all__ = ["Copier", "Route", "Target"]
 
 _READ = 64 * 1024
 # A pipe that poll calls writable takes this much without blocking (pipe(7), PIPE_BUF).
@@ -17,14 +18,25 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 @dataclass(slots=True, eq=False)
+class Target:
+    """Where one client wants a stream, and what it has not taken yet."""
+
+    fd: int
+    pending: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(slots=True, eq=False)
 class Route:
-    """From ``source`` (non-blocking, or a terminal) to the log as ``stream``, and to ``target`` if attached."""
+    """From ``source`` (which never blocks) to the log as ``stream``, and to the targets."""
 
     source: int
     stream: str
-    target: int | None
-    pending: bytearray = field(default_factory=bytearray)
+    targets: list[Target] = field(default_factory=list)
     ended: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return any(target.pending for target in self.targets)
 
 
 class Copier:
@@ -34,25 +46,39 @@ class Copier:
         self.routes = routes
         self.log = log
 
+    def attach(self, stream: str, fd: int | None) -> None:
+        """From now on ``fd`` gets ``stream`` too."""
+        for route in self.routes:
+            if route.stream == stream and fd is not None:
+                route.targets.append(Target(fd))
+
+    def detach(self, fd: int | None) -> None:
+        """The client behind ``fd`` is gone; closing it is the caller's."""
+        for route in self.routes:
+            route.targets = [target for target in route.targets if target.fd != fd]
+
     def interests(self) -> dict[int, int]:
-        """What to poll for. A reader that lags behind holds the container back, as a pipe would."""
+        """What to poll for. The slowest reader holds the container back, as a pipe would."""
         wanted: dict[int, int] = {}
         for route in self.routes:
-            if route.pending and route.target is not None:
-                wanted[route.target] = wanted.get(route.target, 0) | select.POLLOUT
-            elif not route.ended:
+            for target in route.targets:
+                if target.pending:
+                    wanted[target.fd] = select.POLLOUT
+            if not route.ended and not route.busy:
                 wanted[route.source] = select.POLLIN
         return wanted
 
     def handle(self, fd: int, events: int) -> None:
         """Serve one descriptor that ``poll`` named."""
-        for route in self.routes:
-            if fd == route.target and route.pending:
-                self._give(route, events)
+        for route, target in self._targets():
+            if fd == target.fd and target.pending:
+                self._give(route, target, events)
                 return
-            if fd == route.source and not route.ended:
-                self._take(route)
-                return
+        if events & ~select.POLLOUT:  # a terminal is also written to
+            for route in self.routes:
+                if fd == route.source and not route.ended:
+                    self._take(route)
+                    return
 
     def drain(self) -> None:
         """The container has ended: take what is still in its pipes, and finish the log."""
@@ -64,15 +90,14 @@ class Copier:
             self.log.close()
             self.log = None
 
-    def detach(self) -> None:
-        """Nobody is attached any more."""
-        for route in self.routes:
-            route.target = None
-            route.pending.clear()
-
     @property
     def busy(self) -> bool:
-        return any(route.pending for route in self.routes)
+        return any(route.busy for route in self.routes)
+
+    def _targets(self) -> Iterator[tuple[Route, Target]]:
+        for route in self.routes:
+            for target in route.targets:
+                yield route, target
 
     def _take(self, route: Route) -> bool:
         try:
@@ -86,20 +111,18 @@ class Copier:
             return False
         if self.log is not None:
             self.log.write(route.stream, data)
-        if route.target is not None:
-            route.pending += data
+        for target in route.targets:
+            target.pending += data
         return True
 
-    def _give(self, route: Route, events: int) -> None:
-        assert route.target is not None
+    def _give(self, route: Route, target: Target, events: int) -> None:
         try:
             if events & select.POLLOUT:
-                del route.pending[: os.write(route.target, route.pending[:_WRITE])]
+                del target.pending[: os.write(target.fd, target.pending[:_WRITE])]
                 return
         except BlockingIOError:
             return
         except OSError:
             events = _GONE
         if events & _GONE:
-            route.target = None
-            route.pending.clear()
+            route.targets.remove(target)

@@ -17,6 +17,7 @@ from minirt.linux.processes import die_with_parent
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.program import become, enter_directory, run_program, set_limits
 from minirt.sandbox.rootfs import build_root, doing, enter_root
+from minirt.sandbox.terminal import set_window
 from minirt.sandbox.wire import Channel, error_to_json
 
 __all__ = ["Stdio", "begin", "fail", "finish", "run_init", "take_stdio"]
@@ -84,7 +85,7 @@ def fail(status: Channel, error: BaseException) -> NoReturn:
 def finish(process: Process, stdio: Stdio, status: Channel, last_capability: int, *, privileged: bool) -> None:
     """What a new container and a command joining one have in common: from here to the program."""
     if process.terminal:
-        stdio = _open_terminal(status)
+        stdio = _open_terminal(status, process)
     take_stdio(stdio)
     # Everything from here on closes by itself with exec: the descriptors of this interpreter, and ``status``.
     syscalls.close_on_exec(3)
@@ -114,7 +115,7 @@ def _still_wanted(status: Channel) -> None:
         pass
 
 
-def _open_terminal(status: Channel) -> Stdio:
+def _open_terminal(status: Channel, process: Process) -> Stdio:
     """A pseudo-terminal of the container's own devpts; its other end goes to the monitor."""
     with doing("open a terminal"):
         controller = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -123,6 +124,8 @@ def _open_terminal(status: Channel) -> Stdio:
         path = f"/dev/pts/{number}"
         terminal = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        if process.rows and process.columns:
+            set_window(controller, process.rows, process.columns)
         with opened("/dev") as dev:
             if not os.path.exists("/dev/console"):
                 write_new(dev, "console", b"")

@@ -12,9 +12,8 @@ from minirt.linux import caps
 from minirt.linux import namespaces as ns
 from minirt.linux.processes import name_process, open_process
 from minirt.linux.syscalls import clone, prctl, setns
-from minirt.sandbox.copier import Copier
 from minirt.sandbox.init import Stdio, begin, fail, finish
-from minirt.sandbox.monitor import read_status, supervise
+from minirt.sandbox.monitor import Plumbing, read_status, supervise
 from minirt.sandbox.rootfs import doing
 from minirt.sandbox.wire import Channel, error_to_json, process_from_json
 
@@ -41,13 +40,13 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         last = caps.last_capability()
         _join(request["pid"], request["start_time"], request["id"])
-        inner = Stdio(None, None, None) if process.terminal else given
+        plumbing = Plumbing.direct(given, terminal=process.terminal)
         ours, theirs = Channel.pair()
         pid = clone(signal.SIGCHLD)
         if pid == 0:
             try:
                 begin()
-                finish(process, inner, theirs, last, privileged=request["privileged"])
+                finish(process, plumbing.inner, theirs, last, privileged=request["privileged"])
             except BaseException as error:
                 fail(theirs, error)
             os._exit(125)
@@ -56,9 +55,8 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
     except BaseException as error:
         channel.send({"error": error_to_json(error)})
         os._exit(1)
-    for fd in {inner.stdin, inner.stdout, inner.stderr} - {None}:
-        os.close(fd)  # type: ignore[arg-type]  # None was taken out
-    supervise(channel, started, Copier([], None), given, tied=request["tied"], at_end=lambda _: None)
+    plumbing.close_inner()
+    supervise(channel, started, plumbing, tied=request["tied"], at_end=lambda _: None)
 
 
 def _join(pid: int, started: int, name: str) -> None:

@@ -7,7 +7,6 @@ container dies with it.
 from __future__ import annotations
 
 import os
-import select
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +16,18 @@ from minirt.errors import SandboxError
 from minirt.linux import namespaces as ns
 from minirt.linux.processes import boot_id, name_process, start_time
 from minirt.linux.syscalls import clone
-from minirt.model.spec import LoopbackNetwork, SandboxSpec, spec_from_json
+from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec, spec_from_json
+from minirt.sandbox.attending import Attendance, Line, listen
 from minirt.sandbox.copier import Copier, Route
 from minirt.sandbox.init import Stdio, run_init
 from minirt.sandbox.log import Log
 from minirt.sandbox.rootfs import doing
 from minirt.sandbox.state import NEVER, now, write_state
 from minirt.sandbox.stubs import remove_stubs, storage_of
-from minirt.sandbox.terminal import Terminal
+from minirt.sandbox.terminal import Input
 from minirt.sandbox.wire import Channel, error_from_json, error_to_json
 
-__all__ = ["Started", "read_status", "run_monitor", "supervise"]
+__all__ = ["Plumbing", "Started", "read_status", "run_monitor", "supervise"]
 
 
 @dataclass(slots=True)
@@ -48,14 +48,14 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     state_dir = spec.lifetime.state_dir
     stdio = _given(request["stdio"], fds)
     try:
-        copier, inner = _routes(stdio, state_dir, terminal=spec.process.terminal)
-        started = _start(spec, inner, request["mount_point"], user=user)
+        plumbing = _plumb(stdio, state_dir, spec.process)
+        started = _start(spec, plumbing.inner, request["mount_point"], user=user)
     except BaseException as error:
         if state_dir is not None:
             _write(state_dir, {**_blank_state("created"), "Error": str(error), "ExitCode": _exit_code(error)})
         channel.send({"error": error_to_json(error)})
         os._exit(1)
-    _close_unneeded(inner, copier)
+    plumbing.close_inner()
     state = _running_state(started)
     if state_dir is not None:
         _write(state_dir, state)
@@ -68,39 +68,56 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
             end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None}
             _write(state_dir, {**state, **end}, durable=True)
 
-    supervise(channel, started, copier, stdio, tied=state_dir is None, at_end=at_end)
+    supervise(channel, started, plumbing, tied=state_dir is None, at_end=at_end, state_dir=state_dir)
 
 
 def _given(indexes: list[int | None], fds: list[int]) -> Stdio:
     return Stdio(*(None if index is None else fds[index] for index in indexes))
 
 
-def _routes(stdio: Stdio, state_dir: str | None, *, terminal: bool) -> tuple[Copier, Stdio]:
-    """What to copy, and the container's own ends.
+@dataclass(frozen=True, slots=True)
+class Plumbing:
+    """Who holds which ends: ``inner`` become the program's, ``kept`` are the first client's that we serve."""
 
-    A tied container writes straight into the client's descriptors. One with a log writes into pipes; one with a
-    terminal writes there (its route follows when the container has made it).
+    inner: Stdio
+    kept: Stdio
+    copier: Copier
+    entry: Input | None = None
+
+    @classmethod
+    def direct(cls, given: Stdio, *, terminal: bool) -> Plumbing:
+        """Nothing in between: the program has the client's own descriptors, or a terminal and we have them."""
+        nothing = Stdio(None, None, None)
+        inner, kept = (nothing, given) if terminal else (given, nothing)
+        return cls(inner, kept, Copier([], None))
+
+    def close_inner(self) -> None:
+        """Close the program's own ends here, so that they end with it."""
+        for fd in {self.inner.stdin, self.inner.stdout, self.inner.stderr}:
+            if fd is not None:
+                os.close(fd)
+
+
+def _plumb(given: Stdio, state_dir: str | None, process: Process) -> Plumbing:
+    """A program with a log writes into pipes of ours; one with a terminal writes there (its route follows when the
+    program has made it). What is typed comes through a pipe of ours too, so that others can attach later, and
+    so that a program never holds the user's own terminal.
     """
-    log = None if state_dir is None else Log(f"{state_dir}/log")
-    if terminal:
-        return Copier([], log), Stdio(None, None, None)
-    if log is None:
-        return Copier([], None), stdio
-    routes, ends = [], []
-    for stream, target in (("stdout", stdio.stdout), ("stderr", stdio.stderr)):
-        source, end = os.pipe2(os.O_CLOEXEC)
+    if state_dir is None:
+        return Plumbing.direct(given, terminal=process.terminal)
+    log = Log(f"{state_dir}/log")
+    if process.terminal:
+        return Plumbing(Stdio(None, None, None), given, Copier([], log))
+    ends, routes, entry = {}, [], None
+    for stream in ("stdout", "stderr"):
+        source, ends[stream] = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(source, False)
-        routes.append(Route(source, stream, target))
-        ends.append(end)
-    return Copier(routes, log), Stdio(stdio.stdin, *ends)
-
-
-def _close_unneeded(inner: Stdio, copier: Copier) -> None:
-    """Close the container's own ends here, so that they end with it; who is attached stays open."""
-    targets = {route.target for route in copier.routes}
-    for fd in {inner.stdin, inner.stdout, inner.stderr} - targets:
-        if fd is not None:
-            os.close(fd)
+        routes.append(Route(source, stream))
+    if given.stdin is not None or process.stdin_open:
+        ends["stdin"], sink = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(sink, False)
+        entry = Input(sink, terminal=False, owner=given.stdin)
+    return Plumbing(Stdio(ends.get("stdin"), ends["stdout"], ends["stderr"]), given, Copier(routes, log), entry)
 
 
 def _start(spec: SandboxSpec, stdio: Stdio, mount_point: str, *, user: bool) -> Started:
@@ -137,98 +154,42 @@ def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
 
 
 def supervise(
-    channel: Channel, started: Started, copier: Copier, stdio: Stdio, *, tied: bool, at_end: Callable[[int], None]
+    channel: Channel,
+    started: Started,
+    plumbing: Plumbing,
+    *,
+    tied: bool,
+    at_end: Callable[[int], None],
+    state_dir: str | None = None,
 ) -> NoReturn:
     """Copy, obey and wait until the program ends; then do ``at_end`` with its exit code, tell it, and end too.
 
-    ``tied``: the program is killed when the client hangs up.
+    ``tied``: the program is killed when the client hangs up. With ``state_dir`` others may attach, over a socket
+    there.
     """
-    terminal = None
+    copier, entry = plumbing.copier, plumbing.entry
     if started.terminal is not None:
-        terminal = Terminal(started.terminal, stdio.stdin)
-        copier.routes.append(Route(started.terminal, "stdout", stdio.stdout))
-    line = _Line(channel, started, copier, terminal, tied=tied)
-    line.tell({"started": {"pid": started.pid, "start_time": started.start_time}})
-    if not line.open:
+        os.set_blocking(started.terminal, False)
+        entry = Input(started.terminal, terminal=True)
+        copier.routes.append(Route(started.terminal, "stdout"))
+    attendance = Attendance(started.pidfd, copier, entry, None if state_dir is None else listen(state_dir))
+    first = Line(channel, plumbing.kept, tied)
+    attendance.welcome(first, answer={"started": {"pid": started.pid, "start_time": started.start_time}})
+    if not first.open:
         # The client gave up before it could know of this container: nobody would ever stop it.
-        line.kill(signal.SIGKILL)
-    while not line.step(started.pidfd):
+        attendance.kill(signal.SIGKILL)
+    while not attendance.step():
         pass
     status = os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1])
     number = -status if status < 0 else None
     code = 128 - status if status < 0 else status
     copier.drain()
+    attendance.close(state_dir)
     at_end(code)
-    while copier.busy and line.open:
-        line.step(None)
-    line.tell({"exit": code, "signal": number})
+    while copier.busy:
+        attendance.step(ended=True)
+    attendance.tell_all({"exit": code, "signal": number})
     os._exit(0)
-
-
-class _Line:
-    """The line to the client, while it lasts, and the loop that listens to it."""
-
-    def __init__(
-        self, channel: Channel, started: Started, copier: Copier, terminal: Terminal | None, *, tied: bool
-    ) -> None:
-        self.channel = channel
-        self.started = started
-        self.copier = copier
-        self.terminal = terminal
-        self.tied = tied
-        self.open = True
-
-    def tell(self, message: dict[str, Any]) -> None:
-        if self.open:
-            try:
-                self.channel.send(message)
-            except OSError:
-                self.hang_up()
-
-    def hang_up(self) -> None:
-        self.open = False
-        self.copier.detach()
-        if self.tied:
-            self.kill(signal.SIGKILL)
-
-    def kill(self, number: int) -> None:
-        try:
-            signal.pidfd_send_signal(self.started.pidfd, number)
-        except ProcessLookupError:
-            pass
-
-    def step(self, pidfd: int | None) -> bool:
-        """One round; True when ``pidfd`` has ended."""
-        wanted = self.copier.interests()
-        if self.terminal is not None and pidfd is not None:
-            wanted |= {fd: wanted.get(fd, 0) | mask for fd, mask in self.terminal.interests().items()}
-        if pidfd is not None:
-            wanted[pidfd] = select.POLLIN
-        if self.open:
-            wanted[self.channel.fileno()] = select.POLLIN
-        poll = select.poll()
-        for fd, mask in wanted.items():
-            poll.register(fd, mask)
-        ended = False
-        for fd, events in poll.poll():
-            if fd == pidfd:
-                ended = True
-            elif self.open and fd == self.channel.fileno():
-                self._obey()
-            else:
-                if self.terminal is not None:
-                    self.terminal.handle(fd, events)
-                self.copier.handle(fd, events)
-        return ended
-
-    def _obey(self) -> None:
-        message = self.channel.receive()
-        if message is None:
-            self.hang_up()
-        elif "kill" in message[0]:
-            self.kill(message[0]["kill"])
-        elif "resize" in message[0] and self.terminal is not None:
-            self.terminal.resize(*message[0]["resize"])
 
 
 def _blank_state(status: str) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from minirt.errors import ContainerNotRunning, SandboxError, SpawnerLost
-from minirt.model.cancel import Cancel
+from minirt.model.cancel import Cancel, readable
 from minirt.sandbox.wire import Channel, error_from_json
 
 __all__ = ["Exit", "Running", "receive_or_cancel"]
@@ -87,8 +89,16 @@ class Running:
         """The size of its terminal, in characters; without a terminal it does nothing."""
         self._say({"resize": [rows, columns]})
 
+    def detach(self) -> None:
+        """Let go of it without an end, also of one that would be killed with this client."""
+        with contextlib.suppress(ContainerNotRunning):
+            self._say({"detach": True})
+        self.close()
+
     def close(self) -> None:
         """Let go: a tied program is killed, another one runs on."""
+        with contextlib.suppress(OSError):
+            self._channel.sock.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it in another thread
         with self._lock:
             self._channel.close()
             if self._exit is None:
@@ -137,7 +147,7 @@ class Running:
                 self._channel.close()
 
     def _waiting(self) -> bool:
-        return bool(select.select([self._channel], [], [], 0)[0])
+        return bool(readable([self._channel.fileno()], 0))
 
     def _end_now(self) -> None:
         try:

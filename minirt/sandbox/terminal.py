@@ -1,4 +1,4 @@
-"""The machine's end of a container's terminal: keys go in, and the size of the window changes."""
+"""What is typed, on its way to the program: into its terminal, or into the pipe that is its standard input."""
 
 from __future__ import annotations
 
@@ -8,39 +8,87 @@ import select
 import struct
 import termios
 
-__all__ = ["Terminal"]
+__all__ = ["Input", "set_window"]
+
+_READ = 4096
 
 
-class Terminal:
-    """``controller`` is the pseudo-terminal's outer end; ``keys`` is where the user types, if anywhere."""
+def set_window(terminal: int, rows: int, columns: int) -> None:
+    """Tell a terminal the size of its window in characters; its program gets SIGWINCH if that is new."""
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    except OSError:
+        pass  # its last user is gone
 
-    def __init__(self, controller: int, keys: int | None) -> None:
-        self.controller = controller
-        self.keys = keys
-        self.pending = b""
+
+class Input:
+    """Takes turns between all who type.
+
+    ``sink`` is a pseudo-terminal's outer end or the writing end of a pipe, and never blocks. A pipe is closed when
+    ``owner``, one of the sources, comes to its end (docker's StdinOnce); without an owner it stays open.
+    """
+
+    def __init__(self, sink: int, *, terminal: bool, owner: int | None = None) -> None:
+        self.sink = sink
+        self.terminal = terminal
+        self.owner = owner
+        self.sources: list[int] = []
+        self.closed = False
+        self._pending = b""
+        self._last = False
+
+    def add(self, source: int | None) -> None:
+        """From now on ``source`` is read, as fast as the program takes it."""
+        if source is not None and not self.closed:
+            self.sources.append(source)
+
+    def remove(self, source: int | None) -> None:
+        """Nothing comes from ``source`` any more; closing it is the caller's."""
+        if source in self.sources:
+            self.sources.remove(source)
+        if source is not None and source == self.owner and not self.terminal:
+            self._last = True
+            self._finish()
 
     def interests(self) -> dict[int, int]:
-        if self.pending:
-            return {self.controller: select.POLLOUT}
-        return {} if self.keys is None else {self.keys: select.POLLIN}
+        if self.closed:
+            return {}
+        if self._pending:
+            return {self.sink: select.POLLOUT}
+        return dict.fromkeys(self.sources, select.POLLIN)
 
     def handle(self, fd: int, events: int) -> None:
-        if fd == self.keys and not self.pending:
+        """Serve one descriptor that ``poll`` named, if it is one of these."""
+        if self.closed:
+            return
+        if fd == self.sink and self._pending and events & ~select.POLLIN:
+            self._write()
+        elif fd in self.sources and not self._pending:
             try:
-                self.pending = os.read(self.keys, 1024)
+                self._pending = os.read(fd, _READ)
+            except BlockingIOError:
+                return
             except OSError:
-                self.pending = b""
-            if not self.pending:
-                self.keys = None
-        elif fd == self.controller and events & select.POLLOUT and self.pending:
-            try:
-                self.pending = self.pending[os.write(self.controller, self.pending) :]
-            except OSError:
-                self.pending = b""
+                self._pending = b""
+            if not self._pending:
+                self.remove(fd)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the program the window's size in characters (SIGWINCH reaches it)."""
+        """Does nothing where there is no terminal."""
+        if self.terminal:
+            set_window(self.sink, rows, columns)
+
+    def _write(self) -> None:
         try:
-            fcntl.ioctl(self.controller, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        except OSError:
-            pass
+            self._pending = self._pending[os.write(self.sink, self._pending) :]
+        except BlockingIOError:
+            return
+        except OSError:  # the program closed its end: whatever else is typed is for nobody
+            self._pending = b""
+            self._last = not self.terminal
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._last and not self._pending and not self.closed:
+            self.closed = True
+            os.close(self.sink)

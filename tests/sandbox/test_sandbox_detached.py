@@ -67,9 +67,9 @@ def test_an_attached_client_sees_what_the_log_keeps(bench: Any) -> None:
 
 
 def test_a_client_that_goes_away_does_not_stop_the_container(bench: Any) -> None:
-    """Its pipe and its socket closed, the container writes on into its log."""
+    """Its pipe and its socket closed, the container reads an end and writes on into its log."""
     spec, state_dir = bench.detached(
-        "echo first; read x; i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; echo last"
+        "echo first; while read x; do :; done; i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; echo last"
     )
     read_end, write_end = os.pipe()
     keys, typing = os.pipe()
@@ -78,11 +78,11 @@ def test_a_client_that_goes_away_does_not_stop_the_container(bench: Any) -> None
     os.close(keys)
     assert os.read(read_end, 100) == b"first\n"
     os.close(read_end)
-    running.close()
     os.write(typing, b"go\n")
-    os.close(typing)
+    running.close()
     assert _eventually(lambda: (read_state(str(state_dir)) or {})["Status"] == "exited")
     assert _records(state_dir)[-1]["log"] == "last\n"
+    os.close(typing)
 
 
 def test_a_client_that_does_not_read_holds_nothing_back_when_it_is_gone(bench: Any) -> None:
