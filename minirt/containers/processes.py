@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal as signals
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from minirt.containers.state import State
 from minirt.errors import InvalidSpec
 from minirt.linux import processes
-from minirt.model.cancel import Cancel
+from minirt.model.cancel import Cancel, readable
 
 __all__ = ["members", "parse_signal", "resume", "send", "stop_all", "wait_end", "wait_moment"]
 
@@ -62,7 +61,7 @@ def wait_end(state: State, timeout: float | None, cancel: Cancel | None) -> bool
         if fd is None:
             return True
         watched = [fd] if cancel is None else [fd, cancel.fileno()]
-        ready, _, _ = select.select(watched, [], [], timeout)
+        ready = readable(watched, timeout)
         if cancel is not None:
             cancel.check()
         return fd in ready
@@ -116,5 +115,5 @@ def wait_moment(cancel: Cancel | None) -> None:
     if cancel is None:
         time.sleep(0.002)
     else:
-        select.select([cancel.fileno()], [], [], 0.002)
+        readable([cancel.fileno()], 0.002)
         cancel.check()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
+from collections.abc import Iterable
 from typing import Self
 
 from minirt.errors import Cancelled
 
-__all__ = ["Cancel"]
+__all__ = ["Cancel", "readable"]
 
 
 class Cancel:
@@ -56,3 +58,14 @@ class Cancel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def readable(descriptors: Iterable[int], timeout: float | None = None) -> list[int]:
+    """Those that can be read (or have ended), as soon as there is one; none after ``timeout`` seconds.
+
+    By poll(2): select(2) fails for descriptors from 1024 on, which a long-lived kernel may well have.
+    """
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(None if timeout is None else max(0.0, timeout) * 1000)]

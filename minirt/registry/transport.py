@@ -5,7 +5,6 @@ urllib3 is imported at first use, so that commands that stay at home start witho
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from minirt.errors import RegistryError
-from minirt.model.cancel import Cancel
+from minirt.model.cancel import Cancel, readable
 from minirt.registry.hosts import origin
 from minirt.registry.trouble import dropped, unreachable
 
@@ -51,7 +50,7 @@ def pause(seconds: float | None, cancel: Cancel | None) -> None:
         time.sleep(seconds)
         return
     cancel.check()
-    select.select([cancel], [], [], seconds)
+    readable([cancel.fileno()], seconds)
     cancel.check()
 
 
