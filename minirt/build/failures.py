@@ -40,19 +40,21 @@ def _reason(code: int, tail: bytes) -> tuple[str, str]:
         return f"this image has no program called {name}", "Check the spelling, or install it in an earlier RUN."
     if _NO_NETWORK.search(tail):
         return (
-            f"the command could not reach the network ({last})",
+            f"the command could not reach the network ({_line_of(_NO_NETWORK, tail)})",
             "Check that this machine is online; inside a build, --network=none would cut it off too.",
         )
     if _FULL.search(tail):
-        return last, "The disk is full: free some space, for example with `docker system prune`."
+        return _line_of(_FULL, tail), "The disk is full: free some space, for example with `docker system prune`."
     if code == 126:
         return last or "the file is not executable", "Make it executable: RUN chmod +x, or COPY --chmod=755."
     if code > 128:
         return _signal(code - 128, last)
     if _READ_ONLY.search(tail):
-        return last, "A bind mount is read-only unless it says rw."
+        return _line_of(_READ_ONLY, tail), "A bind mount is read-only unless it says rw."
     if _DENIED.search(tail):
-        return last, "The step runs as the user of the last USER instruction; only root may change the system."
+        return _line_of(
+            _DENIED, tail
+        ), "The step runs as the user of the last USER instruction; only root may change the system."
     return last, ""
 
 
@@ -65,6 +67,12 @@ def _signal(number: int, last: str) -> tuple[str, str]:
         name = f"signal {number}"
     hint = "Often the machine ran out of memory." if name == "SIGKILL" else ""
     return f"the command was ended by {name}" + (f" ({last})" if last else ""), hint
+
+
+def _line_of(pattern: re.Pattern[bytes], tail: bytes) -> str:
+    """The last line that says it."""
+    lines = [line.strip() for line in tail.splitlines() if pattern.search(line)]
+    return lines[-1].decode(errors="replace")[:200] if lines else _last_line(tail)
 
 
 def _last_line(tail: bytes) -> str:

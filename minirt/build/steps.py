@@ -51,6 +51,9 @@ class StageRunner:
         """From the base's state to the stage's last. Raises what the first failing step raises."""
         for step in self.stage.steps:
             self.job.check()
+            for ref in step.sources.values():
+                if ref.stage is not None:
+                    self.source(ref)  # a step that waits for another stage has not started yet
             with self._reported(step):
                 state = self._step(step, state)
         return state

@@ -74,7 +74,7 @@ def test_wrong_stages_are_refused(text: str, target: str, words: str) -> None:
     assert caught.value.where is not None
 
 
-def test_independent_stages_build_at_the_same_time(build: Any) -> None:
+def test_independent_stages_build_at_the_same_time(build: Any, events: list[Any]) -> None:
     """Two stages that sleep take the time of one."""
     text = (
         "FROM minirt/base AS a\nRUN sleep 2; echo a > /a\nFROM minirt/base AS b\nRUN sleep 2; echo b > /b\n"
@@ -83,6 +83,8 @@ def test_independent_stages_build_at_the_same_time(build: Any) -> None:
     started = time.monotonic()
     build(text, no_cache=True)
     assert time.monotonic() - started < 3.7
+    order = [(type(event).__name__, event.step) for event in events if getattr(event, "step", "") in ("0.1", "2.1")]
+    assert order.index(("StepStarted", "2.1")) > order.index(("StepFinished", "0.1")), "it waits before it starts"
 
 
 def test_triggers_of_a_base_run_first(build: Any, engine: Engine, events: list[Any]) -> None:
