@@ -90,22 +90,24 @@ class FileHashes:
 
 
 def _hash_all(directory: str, items: Sequence[Item]) -> Iterable[str]:
-    def one(item: Item) -> str:
-        return _hash_file(os.path.join(directory, item.path) if item.path else directory)
+    def some(part: Sequence[Item]) -> list[str]:
+        return [_hash_file(f"{directory}/{item.path}" if item.path else directory, item.size) for item in part]
 
-    if sum(item.size for item in items) < _MANY_BYTES:
-        return map(one, items)
-    # hashlib lets go of the interpreter's lock while it works, so a second thread helps.
     workers = min(4, os.cpu_count() or 1)
+    if workers == 1 or sum(item.size for item in items) < _MANY_BYTES:
+        return some(items)
+    # hashlib and read let go of the interpreter's lock. One task a thread: a task a file would cost more than it gains.
+    size = -(-len(items) // workers)
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(one, items, chunksize=64))
+        parts = pool.map(some, [items[start : start + size] for start in range(0, len(items), size)])
+        return [digest for part in parts for digest in part]
 
 
-def _hash_file(path: str) -> str:
+def _hash_file(path: str, size: int) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         hasher = hashlib.sha256()
-        while data := os.read(fd, _CHUNK):
+        while data := os.read(fd, min(_CHUNK, size + 1)):
             hasher.update(data)
         return hasher.hexdigest()
     finally:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from minirt.build.copy_worker import Target, copy_found, items_from_json, make_directories, set_owner
+from minirt.build.copy_files import Target, items_from_json, set_owner
+from minirt.build.copy_worker import copy_found, make_directories
 from minirt.build.modes import ModeChange
 from minirt.build.room import check_room
 from minirt.build.selection import Found, Item

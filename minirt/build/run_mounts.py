@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.build.context import Gathered, Query, Tree
-from minirt.build.copy_worker import items_to_json
+from minirt.build.copy_files import items_to_json
 from minirt.build.job import Job, memory_file
 from minirt.build.state import StageState
 from minirt.dockerfile import BindMount, CacheMount, Mount, Run, SecretMount, SshMount, TmpfsMount

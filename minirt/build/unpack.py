@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
-from minirt.build.copy_worker import set_owner
+from minirt.build.copy_files import set_owner
 from minirt.build.selection import resolve
 from minirt.errors import CopyFailed
 

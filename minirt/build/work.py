@@ -18,7 +18,7 @@ from typing import Protocol
 from minirt.build.cache import Inputs
 from minirt.build.config_steps import copy_text, join_workdir
 from minirt.build.context import Gathered, Query, Tree
-from minirt.build.copy_worker import items_to_json
+from minirt.build.copy_files import items_to_json
 from minirt.build.downloads import is_address
 from minirt.build.job import Job, memory_file
 from minirt.build.modes import ModeChange
