@@ -52,9 +52,12 @@ COMMANDS: Mapping[str, Entry] = {
     "version": Entry("system", "version", "Show the version of minirt and of what it stands on", common=True),
     "info": Entry("system", "info", "Display system-wide information", common=True),
     "commit": Entry("lifecycle", "commit", "Create a new image from a container's changes"),
+    "cp": Entry("copy", "cp", "Copy files/folders between a container and the local filesystem"),
     "create": Entry("run", "create", "Create a new container"),
     "diff": Entry("containers", "diff", "Inspect changes to files or directories on a container's filesystem"),
+    "export": Entry("copy", "export", "Export a container's filesystem as a tar archive"),
     "history": Entry("images", "history", "Show the history of an image"),
+    "import": Entry("copy", "import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": Entry("inspect", "inspect", "Return low-level information on Docker objects"),
     "kill": Entry("lifecycle", "kill", "Kill one or more running containers"),
     "load": Entry("transfer", "load", "Load an image from a tar archive or STDIN"),
@@ -88,9 +91,10 @@ COMMANDS: Mapping[str, Entry] = {
     "network ls": _only("networks", "ls", "List networks"),
 }
 
-_SAME_IN_IMAGE = ("build", "history", "load", "pull", "push", "save", "tag")
+_SAME_IN_IMAGE = ("build", "history", "import", "load", "pull", "push", "save", "tag")
 _SAME_IN_CONTAINER = (
-    "commit", "create", "diff", "exec", "kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop",
+    "commit", "cp", "create", "diff", "exec", "export",
+    "kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop",
     "unpause", "wait",
 )  # fmt: skip
 
@@ -119,7 +123,7 @@ GROUPS: Mapping[str, Group] = {
 
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
-    "attach", "buildx", "compose", "config", "context", "cp", "events", "export", "import", "login", "logout",
+    "attach", "buildx", "compose", "config", "context", "events", "login", "logout",
     "manifest", "node", "plugin", "port", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
     "update",
 )  # fmt: skip

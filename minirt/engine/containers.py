@@ -11,6 +11,7 @@ from minirt.containers.inspecting import container_attributes
 from minirt.containers.logs import read_log
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
+from minirt.engine.container_files import WithFiles
 from minirt.engine.options import make_request, words
 from minirt.errors import ContainerFailed, ContainerNotFound
 from minirt.model.cancel import Cancel
@@ -28,7 +29,7 @@ Output = Callable[[str, bytes], None]
 _MOST_ERROR_BYTES = 4096
 
 
-class Container:
+class Container(WithFiles):
     """One container; the facts are read when asked for, so they are never stale."""
 
     def __init__(self, engine: Engine, record: ContainerRecord) -> None:

@@ -20,6 +20,7 @@ from minirt.store import Store
 
 if TYPE_CHECKING:
     from minirt.build.builder import Builder
+    from minirt.containers.copying import ContainerFiles
     from minirt.containers.lifecycle import Lifecycle
     from minirt.linux.machine import Machine
     from minirt.registry.client import RegistryClient
@@ -31,7 +32,8 @@ __all__ = ["Engine", "default_home", "now"]
 
 # What the sandbox's workers need, so that none of them spends its time on imports.
 _PRELOAD = (
-    "minirt.snapshots.work", "minirt.containers.changes", "minirt.volumes.filling", "minirt.build.copy_worker",
+    "minirt.snapshots.work", "minirt.containers.changes",
+    "minirt.containers.copy_work", "minirt.volumes.filling", "minirt.build.copy_worker",
 )  # fmt: skip
 
 
@@ -132,6 +134,14 @@ class Engine:
         from minirt.containers.lifecycle import Lifecycle, Rooms
 
         return Lifecycle(Rooms(self.store, self.snapshots, self.sandbox, self.volume_store, self.machine, now))
+
+    @made_once
+    def files(self) -> ContainerFiles:
+        """Files into and out of containers."""
+        from minirt.containers.copying import ContainerFiles
+
+        one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
+        return ContainerFiles(self.lifecycle.shelf, self.store, self.snapshots, self.sandbox, one_id=one_id)
 
     @made_once
     def builder(self) -> Builder:

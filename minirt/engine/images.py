@@ -212,6 +212,35 @@ class ImageCollection:
         loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
         return [Image(self._engine, stored) for stored in loaded]
 
+    def import_image(
+        self,
+        stream: BinaryIO,
+        *,
+        repository: str | None = None,
+        source: str = "-",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str | None = None,
+        cancel: Cancel | None = None,
+    ) -> Image:
+        """``docker import``: an image of one layer from a tar of files; ``changes`` are instructions.
+
+        Raises :class:`LayerError` for what is not a tar, :class:`DockerfileError`.
+        """
+        from minirt.engine.importing import import_image
+
+        stored = import_image(
+            self._engine,
+            stream,
+            reference=Reference.parse(repository) if repository else None,
+            source=source,
+            message=message,
+            changes=changes,
+            platform=Platform.parse(platform) if platform else None,
+            cancel=cancel,
+        )
+        return Image(self._engine, stored)
+
     def source(
         self, name: str, *, pull: str = "missing", platform: str | None = None, cancel: Cancel | None = None
     ) -> ImageSource:

@@ -15,7 +15,7 @@ from minirt.model.reference import Reference
 if TYPE_CHECKING:
     from minirt.engine.images import Image
 
-__all__ = ["load", "pull", "pull_image", "push", "save"]
+__all__ = ["load", "pull", "pull_image", "push", "save", "write_whole"]
 
 _CHUNK = 1 << 20
 
@@ -94,10 +94,10 @@ def save(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     path = session.cwd / options["output"]
     chunks = iter(session.engine.images.save(arguments))
     first = next(chunks, b"")  # an image that is not here is found out before the file is touched
-    _write_whole(path, first, chunks, session)
+    write_whole(path, first, chunks, session)
 
 
-def _write_whole(path: Path, first: bytes, chunks: Iterator[bytes], session: Session) -> None:
+def write_whole(path: Path, first: bytes, chunks: Iterator[bytes], session: Session) -> None:
     """The archive appears under its name only when it is complete."""
     if path.is_dir() or not path.parent.is_dir():
         reason = "is a directory" if path.is_dir() else "no such directory"

@@ -1,0 +1,191 @@
+"""The part of a container that is about its files: docker-py's archives, ``cp`` and ``export``."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minirt.containers.copy_rules import Landing, Place, landing
+from minirt.containers.copying import missing, refused
+from minirt.containers.tree_tar import TreeReader, TreeWriter, parts_of
+from minirt.errors import PathNotFound
+from minirt.layers.beneath import Beneath
+from minirt.layers.styles import RealOwners
+
+if TYPE_CHECKING:
+    from minirt.containers.records import ContainerRecord
+    from minirt.engine.facade import Engine
+
+__all__ = ["WithFiles"]
+
+_CHUNK = 1 << 18
+
+
+class WithFiles:
+    """What :class:`minirt.engine.containers.Container` can do with files."""
+
+    _engine: Engine
+    _record: ContainerRecord
+
+    def get_archive(self, path: str, chunk_size: int = 1 << 21) -> tuple[Iterator[bytes], dict[str, Any]]:
+        """docker-py's: a tar of ``path`` in chunks, and ``{"name", "size", "mode", "mtime", "linkTarget"}``.
+
+        Raises :class:`PathNotFound`.
+        """
+        files, record = self._engine.files, self._record
+        found = files.existing(record, path)
+        name = _base_name(found.place)
+        facts = {
+            "name": name,
+            "size": found.size,
+            "mode": found.mode & 0o7777 | (0x80000000 if found.place.directory else 0),  # Go's bit for a directory
+            "mtime": datetime.fromtimestamp(found.mtime, UTC).isoformat(),
+            "linkTarget": found.link,
+        }
+
+        def chunks() -> Iterator[bytes]:
+            with files.packed(record, found.place.real, name) as stream:
+                while data := stream.read(chunk_size):
+                    yield data
+
+        return chunks(), facts
+
+    def put_archive(self, path: str, data: bytes | BinaryIO, *, archive: bool = False) -> bool:
+        """docker-py's: unpack a tar into the directory ``path``. ``archive``: as the container's own user.
+
+        Raises :class:`PathNotFound`, :class:`InvalidInput`, :class:`LayerError` for what is not a tar.
+        """
+        found = self._engine.files.existing(self._record, path, follow=True)
+        if not found.place.directory:
+            raise refused("extraction point is not a directory")
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        self._engine.files.unpack(self._record, found.place.real, stream, as_user=archive)
+        return True
+
+    def export(self, chunk_size: int = 1 << 21) -> Iterator[bytes]:
+        """``docker export``: all its files as one tar, without what is in volumes."""
+        with self._engine.files.packed(self._record, "/", "", only_layers=True) as stream:
+            while data := stream.read(chunk_size):
+                yield data
+
+    def copy_out(self, path: str, target: str, *, follow: bool = False, archive: bool = False) -> int:
+        """``docker cp CONTAINER:path target``; the bytes of the archive. ``target`` is an absolute path here.
+
+        Raises :class:`PathNotFound`, :class:`InvalidInput` where docker refuses.
+        """
+        files = self._engine.files
+        source = files.existing(self._record, path, follow=follow).place
+        there = _local(target, follow=True)
+        goal = landing(source, there)
+        _check_parent(goal)
+        own = (os.geteuid(), os.getegid())
+        with files.packed(self._record, source.real, goal.name) as stream, Beneath(Path(goal.directory)) as tree:
+            reader = TreeReader(
+                tree, (), RealOwners(), lambda member: (member.uid, member.gid) if archive and own[0] == 0 else own
+            )
+            return _with_words(lambda: reader.take(stream))
+
+    def copy_in(self, source: str, path: str, *, follow: bool = False, archive: bool = False) -> int:
+        """``docker cp source CONTAINER:path``; the bytes of the archive. ``source`` is an absolute path here.
+
+        Raises :class:`PathNotFound`, :class:`InvalidInput` where docker refuses.
+        """
+        here = _local(source, follow=follow)
+        if not here.exists:
+            raise PathNotFound(f"lstat {source}: no such file or directory")
+        if source.endswith("/") and not here.directory:
+            raise refused(f"{source}: not a directory")
+        found = self._engine.files.look(self._record, path, follow=True)
+        goal = landing(here, found.place)
+        if not found.place.exists and not found.parent:
+            raise missing(self._record, goal.directory)
+        read, write = os.pipe()
+        packing = _Packing(here, goal.name, write)
+        with open(read, "rb", buffering=_CHUNK) as stream:
+            size = self._engine.files.unpack(self._record, goal.directory, stream, as_user=archive)
+        packing.check()
+        return size
+
+
+class _Packing:
+    """Packs a path of the machine in a thread, while another one reads."""
+
+    def __init__(self, source: Place, name: str, fd: int) -> None:
+        self._source, self._name, self._fd = source, name, fd
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with open(self._fd, "wb", buffering=_CHUNK) as out:
+                _pack(self._source, self._name, out)
+        except BrokenPipeError:
+            pass  # the other side gave up, and says why
+        except Exception as error:
+            self._error = error
+
+    def check(self) -> None:
+        self._thread.join()
+        if isinstance(self._error, OSError):
+            raise refused(f"cannot read {self._error.filename or self._source.text}: {self._error.strerror}")
+        if self._error is not None:
+            raise self._error
+
+
+def _pack(source: Place, name: str, out: BinaryIO) -> None:
+    base, parts = (source.real, ()) if source.directory else (os.path.dirname(source.real), None)
+    me = (os.geteuid(), os.getegid())
+
+    def shown(uid: int, gid: int) -> tuple[int, int]:
+        # An ordinary user is root in a container: so are his files.
+        return (uid, gid) if me[0] == 0 else (0 if uid == me[0] else uid, 0 if gid == me[1] else gid)
+
+    with Beneath(Path(base)) as tree:
+        writer = TreeWriter(tree, out, RealOwners(), shown=shown)
+        writer.add(parts_of(os.path.basename(source.real)) if parts is None else (), name)
+        writer.finish()
+
+
+def _local(path: str, *, follow: bool) -> Place:
+    """A path of the machine; with ``follow``, or a slash at its end, a link there is resolved."""
+    ends_open = path.endswith(("/", "/.", "/..")) or os.path.basename(path) in ("", ".", "..")
+    parent, last = os.path.split(path.rstrip("/") or "/")
+    real = os.path.realpath(path) if follow or ends_open else os.path.join(os.path.realpath(parent), last)
+    try:
+        mode = os.lstat(real).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return Place(path, False, False, real)
+    except OSError as error:
+        raise PathNotFound(f"{path}: {error.strerror}") from error
+    return Place(path, True, stat.S_ISDIR(mode), real)
+
+
+def _check_parent(goal: Landing) -> None:
+    if not os.path.isdir(goal.directory):
+        raise PathNotFound(
+            f'invalid output path: directory "{goal.directory}" does not exist', hint="Create it first: mkdir -p."
+        )
+
+
+def _base_name(place: Place) -> str:
+    """What docker calls it in an archive: the last part as typed, ``.`` for the contents, ``/`` for everything."""
+    if place.real == "/":
+        return "/"
+    return "." if place.text.endswith("/.") else os.path.basename(place.real)
+
+
+def _with_words(work: Any) -> int:
+    try:
+        return int(work())
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise refused(f"cannot write {error.filename or ''}: {error.strerror}") from error
