@@ -20,7 +20,7 @@ from minirt.layers.styles import (
     is_whiteout_device,
 )
 
-__all__ = ["Change", "Opaque", "Present", "Whiteout", "changes"]
+__all__ = ["Change", "Opaque", "Present", "Whiteout", "changes", "present_of", "root_changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class _Walk:
     levels: list[_Level] = field(default_factory=list)
 
     def root(self, fd: int, lowers: Sequence[Path] | None) -> Iterator[Change]:
-        present = self._present("", os.fstat(fd), read_xattrs(fd))
-        if _root_changed(present, lowers, self.owners):
+        present = present_of("", os.fstat(fd), read_xattrs(fd), self.owners)
+        if root_changed(present, lowers, self.owners):
             yield present
         self._descend(os.dup(fd), "", lowers)
         while self.levels:
@@ -124,7 +124,7 @@ class _Walk:
             yield Whiteout(path)
         elif not stat.S_ISSOCK(status.st_mode):
             xattrs = read_xattrs((level.fd, entry.name))
-            yield self._present(path, status, xattrs)
+            yield present_of(path, status, xattrs, self.owners)
             if stat.S_ISDIR(status.st_mode):
                 yield from self._enter(level, entry.name, path, xattrs)
 
@@ -143,26 +143,28 @@ class _Walk:
         self.levels.append(level)  # from here on, close() closes it
         level.names = _sorted(fd)
 
-    def _present(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> Present:
-        mode = status.st_mode
-        for name in xattrs:
-            if name.endswith((".overlay.redirect", ".overlay.metacopy")):
-                raise LayerError(
-                    f"{path!r} is only a reference to a lower layer",
-                    cause="the overlay was mounted with redirect_dir or metacopy",
-                )
-        uid, gid = owner_of(status, xattrs, self.owners)
-        if xattrs:
-            xattrs = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
-        regular = stat.S_ISREG(mode)
-        return Present(
-            path,
-            stat.S_IFMT(mode),
-            Metadata(stat.S_IMODE(mode), uid, gid, status.st_mtime_ns, xattrs),
-            status.st_size if regular else 0,
-            (status.st_dev, status.st_ino) if status.st_nlink > 1 and not stat.S_ISDIR(mode) else None,
-            status.st_rdev,
-        )
+
+def present_of(path: str, status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners) -> Present:
+    """The change "``path`` is there", from what the disk says of it. Raises :class:`LayerError`."""
+    mode = status.st_mode
+    for name in xattrs:
+        if name.endswith((".overlay.redirect", ".overlay.metacopy")):
+            raise LayerError(
+                f"{path!r} is only a reference to a lower layer",
+                cause="the overlay was mounted with redirect_dir or metacopy",
+            )
+    uid, gid = owner_of(status, xattrs, owners)
+    if xattrs:
+        xattrs = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
+    regular = stat.S_ISREG(mode)
+    return Present(
+        path,
+        stat.S_IFMT(mode),
+        Metadata(stat.S_IMODE(mode), uid, gid, status.st_mtime_ns, xattrs),
+        status.st_size if regular else 0,
+        (status.st_dev, status.st_ino) if status.st_nlink > 1 and not stat.S_ISDIR(mode) else None,
+        status.st_rdev,
+    )
 
 
 def _sorted(fd: int) -> Iterator[os.DirEntry[str]]:
@@ -170,7 +172,8 @@ def _sorted(fd: int) -> Iterator[os.DirEntry[str]]:
         return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
 
 
-def _root_changed(present: Present, lowers: Sequence[Path] | None, owners: Owners) -> bool:
+def root_changed(present: Present, lowers: Sequence[Path] | None, owners: Owners) -> bool:
+    """Whether the root itself belongs in the layer: its time alone does not count, as every change moves that."""
     ours = present.metadata
     before: tuple[int, int, int, Mapping[str, bytes]] = (0o755, 0, 0, {})
     if lowers:

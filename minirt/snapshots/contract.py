@@ -11,6 +11,7 @@ from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
 from minirt.model.manifest import Descriptor
 from minirt.model.spec import RootFilesystem
+from minirt.snapshots.union import Union
 
 __all__ = ["LOWER", "Layer", "LayerSource", "Snapshots", "WhiteoutMark", "Worker"]
 
@@ -74,11 +75,25 @@ class Snapshots(Protocol):
     def view(self, diff_ids: Sequence[Digest]) -> RootFilesystem:
         """The same root, read-only."""
 
-    def commit(self, where: Path, *, keep: bool = False, epoch: int | None = None) -> Layer:
+    def reopen(self, diff_ids: Sequence[Digest], where: Path) -> RootFilesystem:
+        """The root that :meth:`prepare` made, for a container that starts again."""
+
+    def union(self, diff_ids: Sequence[Digest], where: Path) -> Union:
+        """The files of that root as they are now, for the few reads that need no mount."""
+
+    def commit(
+        self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
+    ) -> Layer:
         """Make a layer of what changed in ``where``; unless ``keep``, ``where`` is used up by it.
 
-        With ``epoch`` (seconds), no file in the layer is younger.
+        With ``epoch`` (seconds), no file in the layer is younger. Paths in ``without`` (as seen inside) are left out.
         """
+
+    def size(self, where: Path) -> int:
+        """Bytes of the files that changed in ``where``."""
+
+    def measure(self, where: Path) -> int:
+        """Bytes of file content below any directory of ours, such as a volume."""
 
     def discard(self, where: Path) -> None:
         """Remove ``where`` and all in it, whatever the owners and modes. Quiet when it is gone already."""

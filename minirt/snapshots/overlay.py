@@ -18,6 +18,7 @@ from minirt.model.manifest import LAYER
 from minirt.model.spec import OverlayRoot
 from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
 from minirt.snapshots.staging import abandoned, staging_path
+from minirt.snapshots.union import Union
 from minirt.store import Store
 
 __all__ = ["OverlaySnapshots"]
@@ -141,6 +142,14 @@ class OverlaySnapshots:
         """See :meth:`Snapshots.discard`."""
         if where.exists():
             self._worker(f"{_WORK}:discard", {"where": str(where)})
+
+    def union(self, diff_ids: Sequence[Digest], where: Path) -> Union:
+        """See :meth:`Snapshots.union`."""
+        return Union.of([*(self.diff_path(diff_id) for diff_id in diff_ids), where / "upper"])
+
+    def size(self, where: Path) -> int:
+        """See :meth:`Snapshots.size`."""
+        return self.measure(where / "upper")
 
     def measure(self, where: Path) -> int:
         """Bytes of file content below ``where``."""
