@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minirt.sandbox.stubs import untouched
 from minirt.snapshots import Union
 from minirt.snapshots.union import is_opaque
 
-__all__ = ["PathChange", "storage_changes", "work"]
+__all__ = ["PathChange", "stubs", "storage_changes", "work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,12 @@ def _walk(directory: Path, prefix: str, union: Union, found: list[PathChange]) -
 def work(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> list[list[str]]:
     """:func:`storage_changes` for the sandbox's worker, which may read what only container root may."""
     lowers = [Path(lower) for lower in arguments["lowers"]]
-    return [[change.kind, change.path] for change in storage_changes(Path(arguments["upper"]), lowers)]
+    hidden = stubs(arguments, None, [])
+    found = storage_changes(Path(arguments["upper"]), lowers)
+    return [[change.kind, change.path] for change in found if change.path not in hidden]
+
+
+def stubs(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> list[str]:
+    """What is in the upper directory of a running container only to mount on: the monitor's notes, looked up."""
+    notes = arguments["stubs"]
+    return sorted(untouched(arguments["upper"], notes["made"], notes["copied"])) if notes else []

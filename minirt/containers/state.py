@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from minirt.linux import processes
 
-__all__ = ["State", "read_state"]
+__all__ = ["State", "read_state", "read_stubs"]
 
 _KILLED = 137
 
@@ -58,6 +59,15 @@ def read_state(directory: Path) -> State:
     if not processes.is_alive(state.pid, state.start_time):
         return _ended_unseen(state, int(data.get("MonitorStartTime", 0)))
     return replace(state, status="paused", paused=True) if _is_paused(directory, state) else state
+
+
+def read_stubs(directory: Path) -> dict[str, Any] | None:
+    """The monitor's notes of what it made in the storage layer only to mount on; None when nothing runs."""
+    try:
+        found: dict[str, Any] | None = json.loads((directory / "state.json").read_bytes()).get("Stubs")
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def _is_paused(directory: Path, state: State) -> bool:

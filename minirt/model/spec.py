@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 __all__ = [
+    "Attached",
     "BindMount",
     "DEFAULT_CAPABILITIES",
+    "Detached",
     "HostNetwork",
     "IdMapping",
     "Lifetime",
     "LoopbackNetwork",
+    "MadeNetwork",
     "Mount",
     "Network",
     "OverlayRoot",
@@ -24,6 +27,7 @@ __all__ = [
     "RootFilesystem",
     "Rlimit",
     "SandboxSpec",
+    "Tied",
     "TmpfsMount",
     "TreeRoot",
     "User",
@@ -153,18 +157,50 @@ class HostNetwork:
     kind: ClassVar[str] = "host"
 
 
-Network = LoopbackNetwork | HostNetwork
+@dataclass(frozen=True, slots=True)
+class MadeNetwork:
+    """A network that ``maker`` makes around the container's monitor, right before the container starts.
+
+    ``maker`` is ``module:function``; it is called with ``arguments`` (what JSON can hold) and the container's state
+    directory, and returns what to do when the container has ended.
+    """
+
+    kind: ClassVar[str] = "made"
+    maker: str
+    arguments: Mapping[str, Any]
+
+
+Network = LoopbackNetwork | HostNetwork | MadeNetwork
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetime:
-    """How long the container may live and where it keeps its truth.
+class Tied:
+    """A build step: killed as soon as the client's socket closes; nothing is written about it."""
 
-    ``state_dir`` None: tied to the client (a build step); it is killed as soon as the client's socket closes.
-    Otherwise the monitor writes ``state.json`` and ``log`` there and the container outlives the client.
-    """
+    kind: ClassVar[str] = "tied"
+    state_dir: ClassVar[str | None] = None
+    follows_client: ClassVar[bool] = True
 
-    state_dir: str | None = None
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A container in the foreground: ends with its client, and its monitor tells the end in ``state_dir``."""
+
+    kind: ClassVar[str] = "attached"
+    follows_client: ClassVar[bool] = True
+    state_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A container that outlives its client; its monitor keeps ``state.json`` and ``log`` in ``state_dir``."""
+
+    kind: ClassVar[str] = "detached"
+    follows_client: ClassVar[bool] = False
+    state_dir: str
+
+
+Lifetime = Tied | Attached | Detached
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +213,7 @@ class SandboxSpec:
     hostname: str = ""
     mounts: tuple[Mount, ...] = ()
     network: Network = HostNetwork()
-    lifetime: Lifetime = Lifetime()
+    lifetime: Lifetime = Tied()
     files: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
     privileged: bool = False
@@ -187,8 +223,9 @@ class SandboxSpec:
 
 
 _KINDS: dict[str, type[Any]] = {
-    cls.kind: cls for cls in (OverlayRoot, TreeRoot, BindMount, TmpfsMount, LoopbackNetwork, HostNetwork)
-}
+    cls.kind: cls
+    for cls in (Tied, Attached, Detached, OverlayRoot, TreeRoot, BindMount, TmpfsMount, LoopbackNetwork, HostNetwork)
+} | {MadeNetwork.kind: MadeNetwork}
 
 
 def _tagged(value: Any) -> dict[str, Any]:
@@ -206,6 +243,7 @@ def spec_to_json(spec: SandboxSpec) -> dict[str, Any]:
     data["root"] = _tagged(spec.root)
     data["mounts"] = [_tagged(mount) for mount in spec.mounts]
     data["network"] = _tagged(spec.network)
+    data["lifetime"] = _tagged(spec.lifetime)
     return data
 
 
@@ -224,7 +262,7 @@ def spec_from_json(data: Mapping[str, Any]) -> SandboxSpec:
             "process": Process(**process),
             "mounts": tuple(_untagged(mount) for mount in data["mounts"]),
             "network": _untagged(data["network"]),
-            "lifetime": Lifetime(**data["lifetime"]),
+            "lifetime": _untagged(data["lifetime"]),
             "uid_map": tuple(IdMapping(**entry) for entry in data["uid_map"]),
             "gid_map": tuple(IdMapping(**entry) for entry in data["gid_map"]),
         }

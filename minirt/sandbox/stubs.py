@@ -12,7 +12,7 @@ from typing import Any
 
 from minirt.model.spec import OverlayRoot, RootFilesystem
 
-__all__ = ["Stubs", "remove_stubs", "storage_of"]
+__all__ = ["Stubs", "remove_stubs", "storage_of", "untouched"]
 
 
 def storage_of(root: RootFilesystem) -> str | None:
@@ -46,6 +46,31 @@ class Stubs:
 
     def to_json(self) -> dict[str, Any]:
         return {"made": self.made, "copied": self.copied}
+
+
+def untouched(storage: str, made: Iterable[str], copied: Iterable[list[Any]]) -> set[str]:
+    """The paths that :func:`remove_stubs` would take away: there while the container runs, but not its work."""
+    found: set[str] = set()
+
+    def only_stubs(path: str) -> bool:
+        return all(f"{path}/{name}" in found for name in os.listdir(storage + path))
+
+    for path in sorted(made, key=len, reverse=True):
+        try:
+            status = os.lstat(storage + path)
+            empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
+            if empty or (stat.S_ISDIR(status.st_mode) and only_stubs(path)):
+                found.add(path)
+        except OSError:
+            continue
+    for path, mode, uid, gid in sorted(copied, key=lambda entry: len(entry[0]), reverse=True):
+        try:
+            status = os.lstat(storage + path)
+            if (status.st_mode, status.st_uid, status.st_gid) == (mode, uid, gid) and only_stubs(path):
+                found.add(path)
+        except OSError:
+            continue
+    return found
 
 
 def remove_stubs(storage: str, made: Iterable[str], copied: Iterable[list[Any]]) -> None:

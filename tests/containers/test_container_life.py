@@ -319,3 +319,46 @@ def test_twenty_containers_at_once(engine: Engine) -> None:
         thread.join()
     assert sorted(int(out) for out in results) == list(range(20))
     assert engine.containers.list(all=True) == []
+
+
+def test_a_killed_process_takes_its_foreground_container_along(engine: Engine) -> None:
+    """kill -9 of whoever waits for a run leaves no process; with `remove` the container is cleared away, too."""
+    code = (
+        "import sys; from minirt.engine import Engine\n"
+        "with Engine(sys.argv[1]) as e: e.containers.run('minirt/base', ['sleep', '60'], name='fore', remove=True)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, str(engine.home)])
+    _wait_for(lambda: any(c.name == "fore" and c.state.pid for c in engine.containers.list()), 20)
+    container = engine.containers.get("fore")
+    pid = container.state.pid
+    starter.kill()
+    starter.wait()
+    _wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    _wait_for(lambda: not container.state.alive)
+    assert engine.containers.list(all=True) == []
+
+
+def test_kill_returns_when_the_container_has_ended(engine: Engine) -> None:
+    """So that `rm` may follow at once."""
+    for _ in range(5):
+        container = engine.containers.run(BASE, ["sleep", "30"], detach=True)
+        assert isinstance(container, Container)
+        container.kill()
+        container.remove()
+
+
+def test_what_a_running_container_is_mounted_on_is_not_its_work(engine: Engine) -> None:
+    """Diff and commit of a running container show what it wrote, not the stubs that files were mounted on."""
+    image = engine.images.build(dockerfile="FROM minirt/base\nRUN rm -f /etc/hosts /etc/hostname\n", tag="bare:1")
+    container = engine.containers.run(image.id, ["sh", "-c", "echo x > /mine; sleep 60"], detach=True)
+    assert isinstance(container, Container)
+    _wait_for(lambda: container.changes())
+    assert [(change.kind, change.path) for change in container.changes()] == [("A", "/mine")]
+    committed = container.commit("bare", "2")
+    found = engine.images.get(committed.id)
+    container.stop(timeout=0)
+    assert [(change.kind, change.path) for change in container.changes()] == [("A", "/mine")]
+    assert engine.containers.run(found.id, ["ls", "/etc/hostname"], network="none", remove=True)
+    with Engine(engine.home) as other:
+        layer = other.snapshots.diff_path(found.layers[-1].diff_id)
+        assert sorted(path.name for path in layer.iterdir()) == ["mine"]

@@ -18,7 +18,7 @@ import pytest
 
 from minirt.linux.machine import Machine
 from minirt.linux.probe import probe
-from minirt.model.spec import Lifetime, OverlayRoot, Process, SandboxSpec
+from minirt.model.spec import Detached, OverlayRoot, Process, SandboxSpec
 from minirt.sandbox import Exit, Running, Sandbox
 
 PROGRAMS = (
@@ -152,7 +152,7 @@ class Bench:
     def detached(self, script: str, **fields: Any) -> tuple[SandboxSpec, Path]:
         state_dir = self.directory / f"state{self.count}"
         state_dir.mkdir()
-        return replace(self.shell(script, **fields), lifetime=Lifetime(str(state_dir))), state_dir
+        return replace(self.shell(script, **fields), lifetime=Detached(str(state_dir))), state_dir
 
     def start(self, spec: SandboxSpec, **stdio: int | None) -> Running:
         return self.sandbox.start(spec, **stdio)

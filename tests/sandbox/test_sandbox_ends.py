@@ -17,7 +17,7 @@ import pytest
 from minirt.errors import Cancelled, ContainerNotRunning, SandboxError, SpawnerLost, Unsupported
 from minirt.linux.processes import is_alive
 from minirt.model.cancel import Cancel
-from minirt.model.spec import BindMount, IdMapping, Lifetime
+from minirt.model.spec import Attached, BindMount, Detached, IdMapping
 from minirt.sandbox import Exit, Sandbox, read_state
 
 
@@ -225,7 +225,7 @@ def test_failed_start_is_in_the_state(bench: Any) -> None:
     spec, state_dir = bench.detached("true")
     from dataclasses import replace
 
-    spec = replace(spec, process=replace(spec.process, argv=("nope",)), lifetime=Lifetime(str(state_dir)))
+    spec = replace(spec, process=replace(spec.process, argv=("nope",)), lifetime=Detached(str(state_dir)))
     with pytest.raises(SandboxError):
         bench.start(spec)
     state = read_state(str(state_dir))
@@ -266,3 +266,25 @@ def test_many_containers_one_after_another(bench: Any) -> None:
     assert len(os.listdir(f"/proc/{spawner}/fd")) == before
     children = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
     assert len(children) <= 1
+
+
+def test_a_killed_client_ends_what_it_was_attached_to(bench: Any, tmp_path: Path) -> None:
+    """A container in the foreground ends with its client, and its state still tells the end."""
+    from dataclasses import replace
+
+    from minirt.model.spec import spec_to_json
+
+    spec, state_dir = bench.detached("sleep 60")
+    spec = replace(spec, lifetime=Attached(str(state_dir)))
+    engine = subprocess.Popen(
+        [sys.executable, "-c", _ENGINE, json.dumps(sys.path), str(bench.sandbox.home), json.dumps([spec_to_json(spec)])],
+        stdout=subprocess.PIPE,
+    )
+    assert engine.stdout is not None
+    _, (pid, started) = json.loads(engine.stdout.readline())
+    engine.kill()
+    engine.wait()
+    engine.stdout.close()
+    assert _eventually(lambda: not is_alive(pid, started)), "the container is left"
+    assert _eventually(lambda: (read_state(str(state_dir)) or {})["Status"] == "exited")
+    assert (read_state(str(state_dir)) or {})["ExitCode"] == 137
