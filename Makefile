@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Where JupyterLab listens is Jupyter's own business; extra words for it go here: make lab LAB_OPTIONS=--no-browser
 LAB_OPTIONS ?=
+# Inside a plain container there may be no other user than root, whom Jupyter asks to say so.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab test lint bench format clean
@@ -29,7 +31,7 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## make .venv, install, register the kernel
 
 lab: $(READY) ## open JupyterLab on the notebooks
-	@cd notebooks && exec ../$(BIN)/jupyter lab $(LAB_OPTIONS)
+	@cd notebooks && exec ../$(BIN)/jupyter lab $(AS_ROOT) $(LAB_OPTIONS)
 
 test: $(READY) ## run every test, the notebooks included
 	@$(BIN)/python tests/run.py
