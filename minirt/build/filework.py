@@ -130,7 +130,7 @@ def _sources(arguments: dict[str, Any], root: str, fds: list[int]) -> Iterator[t
 
     origin = arguments["from"]
     query = Query(tuple(origin["words"]), tuple(origin["exclude"]), origin["parents"], owners=True)
-    top = _mount_source(root, origin["lowers"])
+    top = origin["lowers"][0] if origin["plain"] else _mount_source(root, origin["lowers"])
     for source in Tree(top, origin["name"]).gather_unhashed(query):
         yield source.top, source.found, source.items
 

@@ -14,10 +14,11 @@ from minirt.build.context import Gathered, Query, Tree
 from minirt.build.copy_files import items_to_json
 from minirt.build.job import Job, memory_file
 from minirt.build.state import StageState
+from minirt.build.work import source_layers
 from minirt.dockerfile import BindMount, CacheMount, Mount, Run, SecretMount, SshMount, TmpfsMount
 from minirt.errors import BuildError, CopyFailed, Unsupported
 from minirt.model import spec as specs
-from minirt.model.spec import OverlayRoot, TreeRoot, User
+from minirt.model.spec import RootFilesystem, TreeRoot, User
 
 __all__ = ["MountPlan"]
 
@@ -116,7 +117,7 @@ class MountPlan:
             is_file = _is_file(root, mount.source)
             arguments["from"] = {
                 "words": [mount.source or "/"], "exclude": [], "parents": False, "name": mount.from_,
-                "lowers": list(root.lowers),
+                "lowers": source_layers(root), "plain": isinstance(root, TreeRoot),
             }  # fmt: skip
         with memory_file(json.dumps(rows).encode()) as listing:
             self.job.tools.sandbox.call(
@@ -125,12 +126,9 @@ class MountPlan:
         place = where / name if is_file else where
         return specs.BindMount(str(place), mount.target, read_only=mount.read_only)
 
-    def _view(self, state: StageState) -> OverlayRoot:
+    def _view(self, state: StageState) -> RootFilesystem:
         self.job.tools.snapshots.ensure(state.layers, self.job.cancel)
-        root = self.job.tools.snapshots.view([layer.diff_id for layer in state.layers])
-        if not isinstance(root, OverlayRoot):
-            raise Unsupported("this machine's snapshots cannot be bind-mounted into a RUN")
-        return root
+        return self.job.tools.snapshots.view([layer.diff_id for layer in state.layers])
 
     def _directory(self, stack: ExitStack, name: str) -> Path:
         where = self.job.scratchpad.new(name)
@@ -188,10 +186,10 @@ def _target(mount: Mount) -> str:
     return str(getattr(mount, "target", ""))
 
 
-def _is_file(root: OverlayRoot, source: str) -> bool:
+def _is_file(root: RootFilesystem, source: str) -> bool:
     from minirt.snapshots.union import Union
 
-    found = Union.of([Path(lower) for lower in root.lowers]).find(source or "/")
+    found = Union.of([Path(lower) for lower in source_layers(root)]).find(source or "/")
     if found is None:
         raise CopyFailed(f"{source} not found in the mount's source")
     return found.is_file()

@@ -18,7 +18,7 @@ from minirt.build.job import Job
 from minirt.build.run_mounts import MountPlan
 from minirt.build.state import StageState
 from minirt.build.stubs import Stubs
-from minirt.build.work import epoch_value
+from minirt.build.work import epoch_value, source_layers
 from minirt.dockerfile import ExecForm, Run, ShellForm
 from minirt.errors import MinirtError, SandboxError, SpawnerLost, Unsupported
 from minirt.model.cancel import Cancel
@@ -27,7 +27,6 @@ from minirt.model.spec import (
     HostNetwork,
     LoopbackNetwork,
     Network,
-    OverlayRoot,
     Process,
     RootFilesystem,
     SandboxSpec,
@@ -100,7 +99,7 @@ class RunCommand:
 
     def perform(self, root: RootFilesystem, where: Path) -> None:
         """Raises :class:`RunFailed` if the command fails; everything it started is dead then."""
-        union = Union.of([Path(lower) for lower in root.lowers]) if isinstance(root, OverlayRoot) else Union.of([])
+        union = Union.of([Path(lower) for lower in source_layers(root)])
         account = self._account(union)
         with self.mounts.ready(account.user) as mounts:
             spec = SandboxSpec(

@@ -42,8 +42,9 @@ class Stubs:
 
     def remove(self, where: Path) -> None:
         """Take away those that are still empty. ``where`` is the snapshot's directory."""
+        storage = where / "upper" if (where / "upper").is_dir() else where / "tree"
         for path in self.paths:
-            full = where / "upper" / path.lstrip("/")
+            full = storage / path.lstrip("/")
             try:
                 info = os.lstat(full)
                 before = os.lstat(full.parent)

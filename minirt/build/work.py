@@ -24,9 +24,9 @@ from minirt.build.job import Job, memory_file
 from minirt.build.modes import ModeChange
 from minirt.build.state import StageState
 from minirt.dockerfile import Add, Copy
-from minirt.errors import CopyFailed, InvalidSpec, MinirtError, Unsupported
+from minirt.errors import CopyFailed, InvalidSpec, MinirtError
 from minirt.model.events import WarningRaised
-from minirt.model.spec import OverlayRoot, RootFilesystem
+from minirt.model.spec import OverlayRoot, RootFilesystem, TreeRoot
 
 __all__ = ["CopyFromImage", "CopyFromTree", "LayerWork", "MakeWorkdir", "copy_destination"]
 
@@ -130,6 +130,11 @@ def transfer_arguments(job: Job, state: StageState, one: Copy | Add, root: RootF
         "from": None,
         "upper": root.upper if isinstance(root, OverlayRoot) else None,
     }
+
+
+def source_layers(root: RootFilesystem) -> list[str]:
+    """The directories that make up a root, base first: several layers, or the one tree of a copied root."""
+    return list(root.lowers) if isinstance(root, OverlayRoot) else [root.path]
 
 
 def warn_of_names(job: Job, one: Copy | Add, names: Sequence[str]) -> None:
@@ -244,12 +249,9 @@ class CopyFromImage:
         values = copy_values(self.job, self.state, self.one)
         return Inputs(self._parent, values, found["content"], found["marks"])
 
-    def _view(self) -> OverlayRoot:
+    def _view(self) -> RootFilesystem:
         self.job.tools.snapshots.ensure(self.source.layers, self.job.cancel)
-        root = self.job.tools.snapshots.view([layer.diff_id for layer in self.source.layers])
-        if not isinstance(root, OverlayRoot):
-            raise Unsupported("this machine's snapshots cannot be looked into by COPY --from")
-        return root
+        return self.job.tools.snapshots.view([layer.diff_id for layer in self.source.layers])
 
     def _selection(self) -> dict[str, object]:
         return {
@@ -260,7 +262,8 @@ class CopyFromImage:
         }
 
     def perform(self, root: RootFilesystem, where: Path) -> None:
-        origin = {**self._selection(), "lowers": list(self._view().lowers)}
+        view = self._view()
+        origin = {**self._selection(), "lowers": source_layers(view), "plain": isinstance(view, TreeRoot)}
         arguments = {**transfer_arguments(self.job, self.state, self.one, root), "from": origin}
         with located(self.one):
             call = self.job.tools.sandbox.call

@@ -16,7 +16,7 @@ from minirt.containers.state import read_state
 from minirt.errors import ContainerNotRunning, InvalidInput, PathNotFound
 from minirt.layers.streams import Source
 from minirt.sandbox import Sandbox
-from minirt.snapshots import OverlaySnapshots, Union
+from minirt.snapshots import Snapshots
 from minirt.snapshots.users import lookup_user
 from minirt.store import Store
 
@@ -42,9 +42,7 @@ class ContainerFiles:
     the length of the work, under its lock, with its volumes and binds.
     """
 
-    def __init__(
-        self, shelf: Shelf, store: Store, snapshots: OverlaySnapshots, sandbox: Sandbox, *, one_id: bool
-    ) -> None:
+    def __init__(self, shelf: Shelf, store: Store, snapshots: Snapshots, sandbox: Sandbox, *, one_id: bool) -> None:
         self._shelf, self._store, self._snapshots, self._sandbox = shelf, store, snapshots, sandbox
         self._one_id = one_id
 
@@ -87,8 +85,7 @@ class ContainerFiles:
         read, write = os.pipe()
         arguments: dict[str, Any] = {"real": real}
         if as_user and record.user:
-            lowers = [self._snapshots.diff_path(diff_id) for diff_id in record.diff_ids]
-            union = Union.of([*lowers, self._shelf.directory(record.id) / "upper"])
+            union = self._snapshots.union(record.diff_ids, self._shelf.directory(record.id))
             user = lookup_user(record.user, union).user
             arguments["user"] = [user.uid, user.gid]
         work = _Work(lambda: self._call(record, "unpack", arguments, read), read)

@@ -43,7 +43,7 @@ class Rooms:
     """The rooms below that containers are made with."""
 
     store: Store
-    snapshots: OverlaySnapshots
+    snapshots: Snapshots
     sandbox: Sandbox
     volumes: Volumes
     machine: Machine
@@ -89,6 +89,7 @@ class Lifecycle:
             with self._rooms.store.lock(f"volume-{point.name}"):
                 self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
 
+    @noted("start", at_start=True, when=lambda state: not state.alive)
     def start(
         self,
         record: ContainerRecord,
@@ -132,6 +133,7 @@ class Lifecycle:
             )
         return state
 
+    @noted("kill", at_start=True)
     def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
         """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
         number = processes.parse_signal(signal)
@@ -139,6 +141,7 @@ class Lifecycle:
         if number == KILL:
             self.wait(record, timeout=_END_PATIENCE)
 
+    @noted("stop", when=lambda state: state.alive)
     def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
         state = self.state(record)
@@ -164,6 +167,7 @@ class Lifecycle:
             processes.wait_moment(cancel)
         return state
 
+    @noted("pause")
     def pause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
@@ -172,6 +176,7 @@ class Lifecycle:
         processes.stop_all(state)
         (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
 
+    @noted("unpause")
     def unpause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
@@ -180,6 +185,7 @@ class Lifecycle:
         (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
         processes.resume(state)
 
+    @noted("destroy")
     def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
         if self.state(record).alive:
@@ -202,6 +208,8 @@ class Lifecycle:
     def changes(self, record: ContainerRecord) -> tuple[PathChange, ...]:
         """What the storage layer holds, as ``docker diff`` shows it."""
         snapshots, directory = self._rooms.snapshots, self.shelf.directory(record.id)
+        if isinstance(snapshots, CopySnapshots):
+            return tuple(PathChange(kind, path) for kind, path in snapshots.differences(directory))
         arguments = {
             "upper": str(directory / "upper"),
             "lowers": [str(snapshots.diff_path(diff_id)) for diff_id in record.diff_ids],
@@ -210,6 +218,7 @@ class Lifecycle:
         found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
         return tuple(PathChange(kind, path) for kind, path in found)
 
+    @noted("commit")
     def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
         """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
         hold = pause and self.state(record).status == "running"
@@ -218,7 +227,8 @@ class Lifecycle:
         try:
             directory = self.shelf.directory(record.id)
             arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
-            hidden = self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
+            compares = isinstance(self._rooms.snapshots, CopySnapshots)
+            hidden = [] if compares else self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
             return self._rooms.snapshots.commit(directory, keep=True, without=hidden)
         finally:
             if hold:
@@ -226,7 +236,7 @@ class Lifecycle:
 
     def storage_bytes(self, record: ContainerRecord) -> int:
         """Bytes of file content in the storage layer."""
-        return self._rooms.snapshots.measure(self.shelf.directory(record.id) / "upper")
+        return self._rooms.snapshots.size(self.shelf.directory(record.id))
 
     def exec(
         self,
@@ -256,8 +266,7 @@ class Lifecycle:
         )
 
     def _union(self, record: ContainerRecord) -> Union:
-        lowers = [self._rooms.snapshots.diff_path(diff_id) for diff_id in record.diff_ids]
-        return Union.of([*lowers, self.shelf.directory(record.id) / "upper"])
+        return self._rooms.snapshots.union(record.diff_ids, self.shelf.directory(record.id))
 
     def _drop_anonymous(self, record: ContainerRecord) -> None:
         used = {point.name for other in self.shelf.all() if other.id != record.id for point in other.mounts}

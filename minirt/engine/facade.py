@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minirt.linux.machine import Machine
     from minirt.registry.client import RegistryClient
     from minirt.sandbox import Sandbox
-    from minirt.snapshots import OverlaySnapshots
+    from minirt.snapshots import Snapshots
     from minirt.volumes import Volumes
 
 __all__ = ["Engine", "default_home", "now"]
@@ -103,12 +103,13 @@ class Engine:
         return Sandbox(self.machine, self.store.home, preload=_PRELOAD)
 
     @made_once
-    def snapshots(self) -> OverlaySnapshots:
+    def snapshots(self) -> Snapshots:
         """Root filesystems made of layers."""
-        from minirt.snapshots import OverlaySnapshots
+        from minirt.snapshots import CopySnapshots, OverlaySnapshots
 
         one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
-        return OverlaySnapshots(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
+        driver = CopySnapshots if self.machine.snapshotter == "copy" else OverlaySnapshots
+        return driver(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
 
     @made_once
     def image_store(self) -> ImageStore:
