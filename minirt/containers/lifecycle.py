@@ -27,7 +27,7 @@ from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
 from minirt.sandbox import Sandbox
-from minirt.snapshots import Layer, OverlaySnapshots, Union
+from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
 from minirt.store import Store
 from minirt.volumes import Volumes
 
@@ -89,7 +89,6 @@ class Lifecycle:
             with self._rooms.store.lock(f"volume-{point.name}"):
                 self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
 
-    @noted("start", at_start=True, when=lambda state: not state.alive)
     def start(
         self,
         record: ContainerRecord,
@@ -133,7 +132,6 @@ class Lifecycle:
             )
         return state
 
-    @noted("kill", at_start=True)
     def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
         """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
         number = processes.parse_signal(signal)
@@ -141,7 +139,6 @@ class Lifecycle:
         if number == KILL:
             self.wait(record, timeout=_END_PATIENCE)
 
-    @noted("stop", when=lambda state: state.alive)
     def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
         state = self.state(record)
@@ -167,7 +164,6 @@ class Lifecycle:
             processes.wait_moment(cancel)
         return state
 
-    @noted("pause")
     def pause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
@@ -176,7 +172,6 @@ class Lifecycle:
         processes.stop_all(state)
         (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
 
-    @noted("unpause")
     def unpause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
@@ -185,7 +180,6 @@ class Lifecycle:
         (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
         processes.resume(state)
 
-    @noted("destroy")
     def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
         if self.state(record).alive:
@@ -218,7 +212,6 @@ class Lifecycle:
         found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
         return tuple(PathChange(kind, path) for kind, path in found)
 
-    @noted("commit")
     def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
         """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
         hold = pause and self.state(record).status == "running"
