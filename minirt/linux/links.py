@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import ipaddress
 import socket
 import struct
+from typing import TYPE_CHECKING
 
 from minirt.linux.netlink import Netlink, attribute, attributes, nested, number, text
+
+if TYPE_CHECKING:
+    import ipaddress
 
 __all__ = [
     "add_address",
@@ -35,6 +39,13 @@ def _link(index: int = 0, *, up: bool = False) -> bytes:
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, _UP if up else 0, _UP if up else 0)
 
 
+def _index(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise OSError(errno.ENODEV, "no such network interface", name) from error
+
+
 def _mac(address: str) -> bytes:
     return attribute(_IFLA_ADDRESS, bytes.fromhex(address.replace(":", "")))
 
@@ -44,14 +55,14 @@ def add_bridge(name: str, mac: str) -> int:
     body = _link(up=True) + text(_IFLA_IFNAME, name) + _mac(mac) + nested(_IFLA_LINKINFO, text(_INFO_KIND, "bridge"))
     with Netlink() as route:
         route.ask(_NEWLINK, _CREATE | _EXCL, body)
-    return socket.if_nametoindex(name)
+    return _index(name)
 
 
 def add_veth(name: str, bridge: str, peer: str, peer_namespace: int, mac: str) -> None:
     """A pair: ``name`` here, on ``bridge`` and up; ``peer`` with that address in the namespace of a descriptor."""
     other = nested(_VETH_PEER, _link(), text(_IFLA_IFNAME, peer), _mac(mac), number(_IFLA_NET_NS_FD, peer_namespace))
     info = nested(_IFLA_LINKINFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, other))
-    master = number(_IFLA_MASTER, socket.if_nametoindex(bridge))
+    master = number(_IFLA_MASTER, _index(bridge))
     with Netlink() as route:
         route.ask(_NEWLINK, _CREATE | _EXCL, _link(up=True) + text(_IFLA_IFNAME, name) + master + info)
 
@@ -59,7 +70,7 @@ def add_veth(name: str, bridge: str, peer: str, peer_namespace: int, mac: str) -
 def set_link(name: str, *, up: bool = True) -> None:
     """Bring an interface up (or leave it as it is)."""
     with Netlink() as route:
-        route.ask(_NEWLINK, 0, _link(socket.if_nametoindex(name), up=up))
+        route.ask(_NEWLINK, 0, _link(_index(name), up=up))
 
 
 def delete_link(name: str) -> bool:
@@ -75,12 +86,13 @@ def delete_link(name: str) -> bool:
 
 def add_address(name: str, address: str) -> None:
     """``address`` with its prefix length, such as ``172.30.0.1/24``."""
-    interface = ipaddress.IPv4Interface(address)
-    index = socket.if_nametoindex(name)
-    head = struct.pack("=BBBBi", socket.AF_INET, interface.network.prefixlen, 0, 0, index)
-    packed = interface.ip.packed
+    host, _, length = address.partition("/")
+    packed, prefix = socket.inet_aton(host), int(length)
+    broadcast = int.from_bytes(packed, "big") | (1 << 32 - prefix) - 1
+    index = _index(name)
+    head = struct.pack("=BBBBi", socket.AF_INET, prefix, 0, 0, index)
     body = attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
-    body += attribute(_IFA_BROADCAST, interface.network.broadcast_address.packed)
+    body += attribute(_IFA_BROADCAST, broadcast.to_bytes(4, "big"))
     with Netlink() as route:
         route.ask(_NEWADDR, _CREATE | _EXCL, head + body)
 
@@ -95,6 +107,8 @@ def add_default_route(gateway: str) -> None:
 
 def networks_in_use() -> list[tuple[ipaddress.IPv4Network, str]]:
     """The IPv4 networks that this machine has a route to, with the interface; the default route is not one."""
+    import ipaddress  # a container that starts does not wait for it
+
     found = []
     with Netlink() as route:
         for body in route.dump(_GETROUTE, struct.pack("=B11x", socket.AF_INET)):

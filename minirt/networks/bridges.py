@@ -6,13 +6,13 @@ Everything here is made when the first container comes and taken away after the 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import ipaddress
 import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from minirt.linux import links, nft
@@ -21,11 +21,10 @@ from minirt.networks.claims import claims, drop_claim
 from minirt.networks.records import Network
 from minirt.store.locks import Locks
 
-__all__ = ["bring_up", "free_subnet", "is_up", "leave_later", "sweep", "take_down", "way_out"]
+__all__ = ["bring_up", "free_subnet", "is_up", "leave_later", "sweep", "take_down"]
 
 POOL = ipaddress.IPv4Network("172.30.0.0/16")
 _MACHINE_LOCK = "/run/minirt-networks.lock"
-_FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _LINGER = 1.0  # seconds that an empty network stays up: the next container may come at once
 
 
@@ -38,6 +37,11 @@ def machine_lock() -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def network_lock(home: Path, name: str) -> AbstractContextManager[None]:
+    """The same lock as ``Store.lock``, for those who have no store at hand."""
+    return Locks(home / "locks").lock(f"user-network-{name}")
 
 
 def free_subnet(taken: Iterator[ipaddress.IPv4Network] | list[ipaddress.IPv4Network]) -> ipaddress.IPv4Network | None:
@@ -69,34 +73,12 @@ def bring_up(network: Network) -> None:
     links.add_bridge(network.interface, "02:42:" + packed.hex(":"))
     try:
         links.add_address(network.interface, f"{network.gateway}/{network.hosts().prefixlen}")
-        # Told to the kernel even if it cannot do it: `way_out` says what is missing.
+        # Without nf_tables containers still reach each other and the machine; `ability` says what they do not.
         with contextlib.suppress(OSError):
             nft.add_bridge_rules(network.interface, network.subnet, internal=network.internal)
     except BaseException:
         take_down(network)
         raise
-
-
-def way_out() -> str:
-    """Why containers reach nothing outside this machine; empty when they do. Also switches forwarding on."""
-    try:
-        if Path(_FORWARDING).read_text().strip() != "1":
-            Path(_FORWARDING).write_text("1")
-    except OSError as error:
-        return f"the machine may not forward packets ({_FORWARDING}: {error.strerror})"
-    return ""
-
-
-def filter_trouble(network: Network) -> str:
-    """Why there are no packet filter rules for a network that is up; empty when there are."""
-    try:
-        found = nft.has_table(network.interface)
-    except OSError as error:
-        reason = (
-            "this kernel has no nf_tables" if error.errno in (errno.EPROTONOSUPPORT, errno.ENOENT) else error.strerror
-        )
-        return f"no address translation: {reason}"
-    return "" if found else "no address translation: the packet filter refused its rules"
 
 
 def take_down(network: Network) -> None:
@@ -119,16 +101,15 @@ def sweep(home: Path, network: Network) -> int:
 
 def leave_later(home: Path, networks: list[Network], container: str) -> None:
     """A container has ended: give its addresses back, and take down networks that stay empty for a moment."""
-    locks = Locks(home / "locks")
     empty = []
     for network in networks:
-        with locks.lock(f"network-{network.name}"):
+        with network_lock(home, network.name):
             drop_claim(home, network.name, container)
             if not sweep(home, network):
                 empty.append(network)
     if empty:
         time.sleep(_LINGER)
     for network in empty:
-        with locks.lock(f"network-{network.name}"):
+        with network_lock(home, network.name):
             if not sweep(home, network):
                 take_down(network)

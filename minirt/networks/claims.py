@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from minirt.linux.processes import is_alive, start_time
-from minirt.networks.records import Endpoint
+from minirt.networks.records import Endpoint, Network
 from minirt.store.files import atomic_write
 
-__all__ = ["claims", "drop_claim", "live_claims", "own", "read_claim", "write_claim"]
+__all__ = ["claims", "drop_claim", "live_claims", "own", "own_by", "read_claim", "read_network", "write_claim"]
 
 
 def _directory(home: Path, network: str) -> Path:
@@ -46,6 +46,14 @@ def read_claim(home: Path, network: str, container: str) -> Endpoint | None:
         return None
 
 
+def read_network(home: Path, name: str) -> Network | None:
+    """A network as it is on disk, or None."""
+    try:
+        return Network.from_bytes((home / "networks" / name / "network.json").read_bytes())
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def write_claim(home: Path, claim: Endpoint) -> None:
     directory = _directory(home, claim.network)
     directory.mkdir(exist_ok=True)
@@ -55,9 +63,14 @@ def write_claim(home: Path, claim: Endpoint) -> None:
 
 def own(home: Path, claim: Endpoint) -> Endpoint:
     """Make this process the owner."""
-    mine = replace(claim, owner=os.getpid(), owner_start=start_time(os.getpid()) or 0)
-    write_claim(home, mine)
-    return mine
+    return own_by(home, claim, os.getpid())
+
+
+def own_by(home: Path, claim: Endpoint, pid: int) -> Endpoint:
+    """Make another process the owner."""
+    owned = replace(claim, owner=pid, owner_start=start_time(pid) or 0)
+    write_claim(home, owned)
+    return owned
 
 
 def drop_claim(home: Path, network: str, container: str) -> None:

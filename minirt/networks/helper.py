@@ -27,13 +27,11 @@ _INTERFACES = ("eth0", "tap0")
 _LOOPBACK = "127.0.0.1"
 
 
-def start_helper(wiring: Wiring, listeners: list[Listener], servers: list[list[socket.socket]]) -> int | None:
-    """Fork it, if there is something to do; its pid.
+def start_helper(wiring: Wiring, listeners: list[Listener], servers: list[list[socket.socket]]) -> int:
+    """Fork it; its pid.
 
     What must be there when the program starts is made before. Raises ``OSError``.
     """
-    if not listeners and not wiring.resolver:
-        return None
     asked = bind_resolver() if wiring.resolver else None
     pid = os.fork()
     if pid == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -107,6 +106,8 @@ def _split(body: str, text: str) -> tuple[str, str, str]:
     address = address or named
     if address in ("", "_"):
         return "", host, container
+    import ipaddress  # a container that starts does not wait for it
+
     try:
         return str(ipaddress.ip_address(address)), host, container
     except ValueError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ipaddress
 
 __all__ = ["BRIDGE", "BUILT_IN", "Endpoint", "Network", "Wish"]
 
@@ -45,7 +47,15 @@ class Network:
         """Whether containers find each other by name: on networks that users make, as with docker."""
         return not self.built_in
 
+    @property
+    def prefix(self) -> int:
+        """How many bits of an address name the network."""
+        return int(self.subnet.partition("/")[2])
+
     def hosts(self) -> ipaddress.IPv4Network:
+        """Every address of it."""
+        import ipaddress  # a container that starts does not wait for it
+
         return ipaddress.IPv4Network(self.subnet)
 
     def to_bytes(self) -> bytes:

@@ -17,11 +17,11 @@ from minirt.networks import messages
 from minirt.networks.claims import live_claims
 from minirt.networks.loop import READ, Loop
 from minirt.networks.messages import PTR, A, Question
+from minirt.networks.names import ADDRESS
 from minirt.networks.records import BUILT_IN
 
-__all__ = ["ADDRESS", "Names", "Resolver", "bind_resolver", "upstream_sockets"]
+__all__ = ["Names", "Resolver", "bind_resolver", "upstream_sockets"]
 
-ADDRESS = "127.0.0.11"  # docker's; every container's own loopback has it
 _PORT = 53
 _MOST = 65535
 _PATIENCE = 2.0  # seconds until the next server is asked

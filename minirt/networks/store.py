@@ -11,12 +11,11 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from minirt.errors import Conflict, InvalidSpec, NetworkNotFound, SandboxError, Unsupported
 from minirt.linux.processes import start_time
 from minirt.networks import bridges
-from minirt.networks.claims import drop_claim, live_claims, read_claim, write_claim
+from minirt.networks.claims import drop_claim, live_claims, read_claim, read_network, write_claim
 from minirt.networks.records import BRIDGE, BUILT_IN, Endpoint, Network, Wish
 from minirt.store import Store
 from minirt.store.files import atomic_write
@@ -106,7 +105,7 @@ class Networks:
         found = {name: self._built_in(name) for name in BUILT_IN}
         with contextlib.suppress(FileNotFoundError):
             for entry in self._directory.iterdir():
-                network = self._read(entry / "network.json")
+                network = read_network(self.home, entry.name)
                 if network is not None:
                     found[network.name] = network
         return tuple(found[name] for name in sorted(found))
@@ -115,12 +114,6 @@ class Networks:
         identity = hashlib.sha256(f"minirt network {name} {self.home}".encode()).hexdigest()
         driver = {"none": "null"}.get(name, name)
         return Network(name, identity, driver=driver)
-
-    def _read(self, path: Path) -> Network | None:
-        try:
-            return Network.from_bytes(path.read_bytes())
-        except (OSError, ValueError, TypeError):
-            return None
 
     def endpoints(self, network: Network) -> builtins.list[Endpoint]:
         """The containers on it that run now."""
@@ -131,7 +124,7 @@ class Networks:
         network = self.get(name)
         if network.built_in:
             raise Conflict(f"{network.name} is a pre-defined network and cannot be removed")
-        with self._store.lock(f"network-{network.name}"):
+        with bridges.network_lock(self.home, network.name):
             if bridges.sweep(self.home, network):
                 raise Conflict(
                     f"error while removing network: network {network.name} id {network.id} has active endpoints",
@@ -153,7 +146,7 @@ class Networks:
             return
         for network in self.list():
             if network.subnet and bridges.is_up(network):
-                with self._store.lock(f"network-{network.name}"):
+                with bridges.network_lock(self.home, network.name):
                     if not bridges.sweep(self.home, network):
                         bridges.take_down(network)
 
@@ -162,7 +155,7 @@ class Networks:
 
         Raises NetworkNotFound, Conflict (no address left, or taken), InvalidSpec, SandboxError.
         """
-        with self._store.lock(f"network-{wish.network}"):
+        with bridges.network_lock(self.home, wish.network):
             network = self._up(wish.network)
             used = {claim.address: claim for claim in self.endpoints(network) if claim.container != container}
             address = _choose(network, wish.ip, used)
@@ -175,7 +168,7 @@ class Networks:
 
     def leave(self, network: str, container: str) -> None:
         """Give the address back."""
-        with self._store.lock(f"network-{network}"):
+        with bridges.network_lock(self.home, network):
             drop_claim(self.home, network, container)
 
     def claim_of(self, network: str, container: str) -> Endpoint | None:

@@ -14,21 +14,19 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minirt.errors import ContainerNotRunning, SandboxError
 from minirt.linux import links
 from minirt.linux.namespaces import CLONE_NEWNET
 from minirt.linux.processes import name_process, open_process
 from minirt.linux.syscalls import setns, unshare
-from minirt.networks import bridges
 from minirt.networks.claims import own
-from minirt.networks.helper import start_helper
-from minirt.networks.listening import Listener, listen_all
 from minirt.networks.plan import Wiring
 from minirt.networks.records import Endpoint, Network
-from minirt.networks.resolver import upstream_sockets
-from minirt.networks.usermode import enter_user_network
+
+if TYPE_CHECKING:
+    from minirt.networks.listening import Listener
 
 __all__ = ["attach", "detach", "join", "make"]
 
@@ -45,19 +43,13 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
     machine = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     listeners: list[Listener] = []
     try:
-        listeners = listen_all(list(wiring.publish))
-        servers = upstream_sockets(wiring.servers) if wiring.resolver else []
-        if wiring.user_program:
-            enter_user_network(wiring.user_program)
-        else:
-            _enter_bridges(wiring, machine)
-        helper = start_helper(wiring, listeners, servers)
+        helper = _make(wiring, machine, listeners)
     except BaseException as error:
         _back(machine)
         if isinstance(error, OSError):
             raise SandboxError(
                 "cannot wire the container's network",
-                cause=error.strerror or str(error),
+                cause=f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error),
                 hint="Use --network host or --network none; `docker info` tells what this machine allows.",
             ) from error
         raise
@@ -69,6 +61,28 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         with contextlib.suppress(OSError):
             Path(state_dir, "network.json").write_text(json.dumps(note))
     return lambda: _leave(wiring, machine, helper)
+
+
+def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> int | None:
+    """Most containers need no helper, and do not wait for what only a helper imports."""
+    servers = []
+    if wiring.publish or wiring.resolver:
+        from minirt.networks.listening import listen_all
+        from minirt.networks.resolver import upstream_sockets
+
+        listeners += listen_all(list(wiring.publish))
+        servers = upstream_sockets(wiring.servers) if wiring.resolver else []
+    if wiring.user_program:
+        from minirt.networks.usermode import enter_user_network
+
+        enter_user_network(wiring.user_program)
+    else:
+        _enter_bridges(wiring, machine)
+    if not listeners and not wiring.resolver:
+        return None
+    from minirt.networks.helper import start_helper
+
+    return start_helper(wiring, listeners, servers)
 
 
 def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
@@ -109,7 +123,7 @@ def _plug(network: Network, endpoint: Endpoint, name: str, inside: int, machine:
         links.add_veth(endpoint.interface, network.interface, name, inside, endpoint.mac)
     finally:
         setns(inside, CLONE_NEWNET)
-    links.add_address(name, f"{endpoint.address}/{network.hosts().prefixlen}")
+    links.add_address(name, f"{endpoint.address}/{network.prefix}")
     links.set_link(name)
     if default and not network.internal:
         links.add_default_route(network.gateway)
@@ -123,16 +137,19 @@ def _back(machine: int) -> None:
 def _leave(wiring: Wiring, machine: int, helper: int | None) -> None:
     """The container has ended and its end is told: this process has nothing else to do any more."""
     if helper is not None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(helper, signal.SIGKILL)
+            os.waitpid(helper, 0)
     networks = [network for network, _ in wiring.places]
     if not networks:
         return
+    from minirt.networks.bridges import leave_later
+
     name_process("mrt-net-end")
     _back(machine)
     # Whoever reads what the container wrote waits until all who could still write have closed it.
     os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
-    bridges.leave_later(Path(wiring.home), networks, wiring.container)
+    leave_later(Path(wiring.home), networks, wiring.container)
 
 
 def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

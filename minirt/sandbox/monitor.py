@@ -21,6 +21,7 @@ from minirt.sandbox.attending import Attendance, Line, listen
 from minirt.sandbox.copier import Copier, Route
 from minirt.sandbox.init import Stdio, run_init
 from minirt.sandbox.log import Log
+from minirt.sandbox.networking import enter_network
 from minirt.sandbox.rootfs import doing
 from minirt.sandbox.state import NEVER, now, write_state
 from minirt.sandbox.stubs import remove_stubs, storage_of
@@ -47,13 +48,17 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     name_process(f"mrt:{spec.id[:11]}")
     state_dir = spec.lifetime.state_dir
     stdio = _given(request["stdio"], fds)
+    leave_network: Callable[[], None] | None = None
     try:
         plumbing = _plumb(stdio, state_dir, spec.process)
+        leave_network = enter_network(spec.network, state_dir)
         started = _start(spec, plumbing.inner, request["mount_point"], user=user)
     except BaseException as error:
         if state_dir is not None:
             _write(state_dir, {**_blank_state("created"), "Error": str(error), "ExitCode": _exit_code(error)})
         channel.send({"error": error_to_json(error)})
+        if leave_network is not None:
+            leave_network()
         os._exit(1)
     plumbing.close_inner()
     state = _running_state(started)
@@ -68,7 +73,15 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
             end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None}
             _write(state_dir, {**state, **end}, durable=True)
 
-    supervise(channel, started, plumbing, tied=state_dir is None, at_end=at_end, state_dir=state_dir)
+    supervise(
+        channel,
+        started,
+        plumbing,
+        tied=state_dir is None,
+        at_end=at_end,
+        state_dir=state_dir,
+        afterwards=leave_network,
+    )
 
 
 def _given(indexes: list[int | None], fds: list[int]) -> Stdio:
@@ -161,8 +174,11 @@ def supervise(
     tied: bool,
     at_end: Callable[[int], None],
     state_dir: str | None = None,
+    afterwards: Callable[[], None] | None = None,
 ) -> NoReturn:
     """Copy, obey and wait until the program ends; then do ``at_end`` with its exit code, tell it, and end too.
+
+    ``afterwards`` is what nobody needs to wait for.
 
     ``tied``: the program is killed when the client hangs up. With ``state_dir`` others may attach, over a socket
     there.
@@ -189,6 +205,8 @@ def supervise(
     while copier.busy:
         attendance.step(ended=True)
     attendance.tell_all({"exit": code, "signal": number})
+    if afterwards is not None:
+        afterwards()
     os._exit(0)
 
 

@@ -1,0 +1,176 @@
+"""A container's network: what a request means on this machine, and what each start makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from minirt.containers.records import ContainerRecord
+from minirt.containers.state import State
+from minirt.errors import Conflict, InvalidSpec, Unsupported
+from minirt.model.spec import HostNetwork, LoopbackNetwork, MadeNetwork, Network
+from minirt.networks.ability import ability, first_time
+from minirt.networks.names import hosts_file, machine_servers, resolv_conf
+from minirt.networks.plan import Wiring
+from minirt.networks.ports import Publish, parse_publish
+from minirt.networks.records import BRIDGE, Endpoint, Wish
+from minirt.networks.records import Network as NetworkRecord
+from minirt.networks.store import Networks
+
+__all__ = ["NetworkPlan", "Settled", "give_up", "plan_network", "settle", "wanted_ports"]
+
+Find = Callable[[str], tuple[ContainerRecord, State]]
+_CONTAINER = "container:"
+_DISCARDED = "Published ports are discarded when using host network mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``mode`` as docker's NetworkMode: none, host, bridge, ``container:ID`` or a network's name."""
+
+    mode: str
+    wishes: tuple[Wish, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """One start: the sandbox's network, and the container's own files about it."""
+
+    network: Network
+    hosts: str
+    resolv_conf: str
+    joined: tuple[str, ...] = ()
+
+
+def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, networks: Networks, find: Find) -> Settled:
+    """What is asked for with ``--network`` and its companions, when a container is created.
+
+    Raises NetworkNotFound, ContainerNotFound, InvalidSpec, Unsupported.
+    """
+    mode, warnings = _mode(asked, networks, find)
+    named = mode not in (BRIDGE, "host", "none") and not mode.startswith(_CONTAINER)
+    if aliases and not named:
+        raise InvalidSpec(
+            "network-scoped alias is supported only for containers in user defined networks",
+            hint="docker network create NAME, then run with --network NAME.",
+        )
+    if ip and not named:
+        raise InvalidSpec(
+            "user specified IP address is supported on user defined networks only",
+            hint="docker network create NAME, then run with --network NAME.",
+        )
+    if publishes and mode == "host":
+        warnings = (*warnings, _DISCARDED)
+    if publishes and mode.startswith(_CONTAINER):
+        raise InvalidSpec(
+            "conflicting options: port publishing and the container type network mode",
+            hint="Publish the ports of the container whose network is shared.",
+        )
+    wishes = (Wish(networks.get(mode).name, aliases, ip),) if named or mode == BRIDGE else ()
+    return Settled(networks.get(mode).name if named else mode, wishes, warnings)
+
+
+def _mode(asked: str, networks: Networks, find: Find) -> tuple[str, tuple[str, ...]]:
+    if asked in ("none", "host"):
+        return asked, ()
+    if asked.startswith(_CONTAINER):
+        return _CONTAINER + find(asked.removeprefix(_CONTAINER))[0].id, ()
+    able = ability(networks.home)
+    if asked not in ("", "default", BRIDGE):
+        networks.get(asked)
+        if not able.own or able.program:
+            raise Unsupported(
+                f"containers cannot be on the network {asked} here",
+                cause=able.why or "an ordinary user may not make a bridge on this machine",
+                hint="Leave --network out, or share a container's network: --network container:NAME.",
+            )
+        return asked, ()
+    if able.own:
+        told = able.confined and first_time(networks.home, able.confined)
+        return BRIDGE, (f"containers reach nothing outside this machine: {able.confined}",) if told else ()
+    why = f"{able.why}: containers share the machine's network, and its ports"
+    return "host", (why,) if first_time(networks.home, why) else ()
+
+
+def wanted_ports(record: ContainerRecord) -> tuple[Publish, ...]:
+    """What is published: as written, and with ``-P`` every exposed port that is not."""
+    named = tuple(one for text in record.ports for one in parse_publish(text))
+    if not record.publish_all:
+        return named
+    there = {one.port for one in named}
+    return named + tuple(one for port in record.exposed_ports if port not in there for one in parse_publish(port))
+
+
+def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPlan:
+    """Claim what the container needs to start now; :func:`give_up` gives it back.
+
+    Raises what :meth:`Networks.join` does, and Conflict when a shared network's container does not run.
+    """
+    if record.network.startswith(_CONTAINER):
+        return _share(record, networks, find)
+    if record.network in ("host", "none"):
+        isolated = record.network == "none"
+        servers = "" if isolated else resolv_conf(record.dns, resolver=False)
+        hosts = hosts_file([("127.0.1.1", record.hostname)], record.extra_hosts)
+        return NetworkPlan(LoopbackNetwork() if isolated else HostNetwork(), hosts, servers)
+    program = ability(networks.home).program
+    places: list[tuple[NetworkRecord, Endpoint]] = []
+    try:
+        for wish in () if program else record.networks:
+            places.append(networks.join(wish, record.id, _names(record, wish)))
+    except BaseException:
+        give_up(record, networks, tuple(network.name for network, _ in places))
+        raise
+    return _on_bridges(record, networks, places, program)
+
+
+def give_up(record: ContainerRecord, networks: Networks, joined: tuple[str, ...]) -> None:
+    """The start failed."""
+    for name in joined:
+        networks.leave(name, record.id)
+
+
+def _names(record: ContainerRecord, wish: Wish) -> tuple[str, ...]:
+    return (record.name, *wish.aliases, record.short_id)
+
+
+def _on_bridges(
+    record: ContainerRecord, networks: Networks, places: list[tuple[NetworkRecord, Endpoint]], program: str
+) -> NetworkPlan:
+    servers = record.dns or machine_servers()
+    beyond = [server for server in servers if server.startswith("127.") or server == "::1"]
+    # A name server on the machine's own loopback is out of a container's reach, but not out of the resolver's.
+    resolver = bool(program or beyond or any(network.has_names for network, _ in places))
+    wiring = Wiring(
+        record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers), program
+    )
+    own = [(endpoint.address, record.hostname) for _, endpoint in places] or [("127.0.1.1", record.hostname)]
+    gateway = places[0][0].gateway if places else ""
+    return NetworkPlan(
+        MadeNetwork("minirt.networks.wiring:make", wiring.to_json()),
+        hosts_file(own, record.extra_hosts, gateway),
+        resolv_conf(record.dns, resolver=resolver),
+        tuple(network.name for network, _ in places),
+    )
+
+
+def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPlan:
+    other, state = find(record.network.removeprefix(_CONTAINER))
+    if not state.alive:
+        raise Conflict(
+            f"cannot join network of a non running container: {other.name}", hint=f"Start it: docker start {other.name}"
+        )
+    if other.network in ("host", "none"):
+        plan = plan_network(replace(record, network=other.network), networks, find)
+        if other.network == "host":
+            return plan
+        hosts, servers = plan.hosts, plan.resolv_conf
+    else:
+        claims = [networks.claim_of(wish.network, other.id) for wish in other.networks]
+        own = [(claim.address, other.hostname) for claim in claims if claim is not None]
+        hosts = hosts_file(own, record.extra_hosts)
+        named = any(networks.get(wish.network).has_names for wish in other.networks)
+        servers = resolv_conf(other.dns, resolver=named or bool(ability(networks.home).program))
+    arguments = {"pid": state.pid, "start_time": state.start_time, "name": other.name}
+    return NetworkPlan(MadeNetwork("minirt.networks.wiring:join", arguments), hosts, servers)

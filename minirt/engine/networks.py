@@ -1,0 +1,164 @@
+"""``engine.networks``: docker-py's ``client.networks`` (docker-py documentation, "Networks")."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from minirt.errors import Conflict, Unsupported
+
+if TYPE_CHECKING:
+    from minirt.engine.containers import Container
+    from minirt.engine.facade import Engine
+    from minirt.networks.records import Network as StoredNetwork
+
+__all__ = ["Network", "NetworkCollection"]
+
+
+class Network:
+    """One network."""
+
+    def __init__(self, engine: Engine, stored: StoredNetwork) -> None:
+        self._engine = engine
+        self.stored = stored
+
+    def __repr__(self) -> str:
+        return f"<Network: {self.name}>"
+
+    @property
+    def name(self) -> str:
+        return self.stored.name
+
+    @property
+    def id(self) -> str:
+        """64 hex digits."""
+        return self.stored.id
+
+    @property
+    def short_id(self) -> str:
+        return self.stored.id[:12]
+
+    @property
+    def containers(self) -> list[Container]:
+        """The running containers on it."""
+        return [container for container in self._engine.containers.list() if container.id in self.attrs["Containers"]]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What ``docker network inspect`` prints."""
+        network = self.stored
+        config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else []
+        return {
+            "Name": network.name,
+            "Id": network.id,
+            "Created": network.created,
+            "Scope": "local",
+            "Driver": network.driver,
+            "EnableIPv4": True,
+            "EnableIPv6": False,
+            "IPAM": {"Driver": "default", "Options": None, "Config": config},
+            "Internal": network.internal,
+            "Attachable": False,
+            "Ingress": False,
+            "Containers": self._containers(),
+            "Options": {"com.docker.network.bridge.name": network.interface} if network.driver == "bridge" else {},
+            "Labels": dict(network.labels),
+        }
+
+    def _containers(self) -> dict[str, Any]:
+        if self.name in ("host", "none"):
+            return {
+                container.id: {"Name": container.name, "IPv4Address": "", "MacAddress": ""}
+                for container in self._engine.containers.list()
+                if container.record.network == self.name
+            }
+        claims = self._engine.lifecycle.networks.endpoints(self.stored)
+        return {
+            claim.container: {
+                "Name": claim.names[0] if claim.names else "",
+                "EndpointID": f"{claim.container[:32]}{self.id[:32]}",
+                "MacAddress": claim.mac,
+                "IPv4Address": f"{claim.address}/{self.stored.prefix}",
+                "IPv6Address": "",
+            }
+            for claim in claims
+        }
+
+    def reload(self) -> None:
+        """Read it again. Raises :class:`NetworkNotFound`."""
+        self.stored = self._engine.lifecycle.networks.get(self.id)
+
+    def connect(
+        self, container: Container | str, *, aliases: Sequence[str] | None = None, ipv4_address: str | None = None
+    ) -> None:
+        """Put a container on it, now and at each later start. Raises ContainerNotFound, Conflict, InvalidSpec."""
+        record = self._record(container)
+        self._engine.lifecycle.connect(record, self.stored, tuple(aliases or ()), ipv4_address or "")
+
+    def disconnect(self, container: Container | str, *, force: bool = False) -> None:
+        """Take a container off it. Raises ContainerNotFound, Conflict."""
+        self._engine.lifecycle.disconnect(self._record(container), self.stored)
+
+    def _record(self, container: Container | str) -> Any:
+        shelf = self._engine.lifecycle.shelf
+        return shelf.get(container if isinstance(container, str) else container.id)
+
+    def remove(self) -> None:
+        """Raises Conflict while containers are on it."""
+        self._engine.lifecycle.networks.remove(self.id)
+
+
+class NetworkCollection:
+    """The networks of this home: docker's three, and the user's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        name: str,
+        driver: str | None = None,
+        *,
+        subnet: str = "",
+        gateway: str = "",
+        internal: bool = False,
+        labels: Mapping[str, str] | None = None,
+    ) -> Network:
+        """Make a network whose containers find each other by name.
+
+        Raises InvalidSpec, Conflict (name or addresses taken), Unsupported (not root, or another driver).
+        """
+        from minirt.engine.facade import now
+
+        if driver not in (None, "bridge"):
+            raise Unsupported(f"network driver {driver!r}", hint="minirt has one driver for networks: bridge.")
+        stored = self._engine.lifecycle.networks.create(
+            name, created=now(), subnet=subnet, gateway=gateway, internal=internal, labels=labels
+        )
+        return Network(self._engine, stored)
+
+    def get(self, name: str) -> Network:
+        """By name, id or unique prefix of an id. Raises :class:`NetworkNotFound`."""
+        return Network(self._engine, self._engine.lifecycle.networks.get(name))
+
+    def list(self, names: Sequence[str] | None = None) -> builtins.list[Network]:
+        """All of them, or those with one of these names."""
+        found = self._engine.lifecycle.networks.list()
+        return [Network(self._engine, stored) for stored in found if not names or stored.name in names]
+
+    def prune(self) -> dict[str, Any]:
+        """Remove the user's networks that no container names, and what killed containers left of others."""
+        networks = self._engine.lifecycle.networks
+        networks.sweep()
+        used = {wish.network for record in self._engine.lifecycle.shelf.all() for wish in record.networks}
+        removed = []
+        for stored in networks.list():
+            if stored.built_in or stored.name in used:
+                continue
+            try:
+                networks.remove(stored.name)
+            except Conflict:
+                continue
+            removed.append(stored.name)
+        return {"NetworksDeleted": removed}
