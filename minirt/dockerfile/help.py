@@ -34,7 +34,9 @@ class InstructionHelp:
         """The whole help as Markdown."""
         parts = [f"### {self.keyword}", self.summary, f"```dockerfile\n{self.syntax}\n```", f"*{_MAKES[self.makes]}*"]
         if self.flags:
-            rows = (f"| `{one.name}{'=' * bool(one.value)}{one.value}` | {one.summary} |" for one in self.flags)
+            # A bar inside a cell, even inside code, would end the cell.
+            cells = ((f"`{one.name}{'=' * bool(one.value)}{one.value}`", one.summary) for one in self.flags)
+            rows = ("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells)
             parts.append("\n".join(("| flag | meaning |", "|---|---|", *rows)))
         parts.append(f"For example:\n\n```dockerfile\n{self.example}\n```")
         return "\n\n".join(parts) + "\n"

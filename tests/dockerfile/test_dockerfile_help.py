@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from minirt.dockerfile import KEYWORDS, keywords, mount_options, parse, reference
@@ -35,3 +37,13 @@ def test_mount_options_are_those_the_parser_takes(kind: str) -> None:
     names = {_ALIASES.get(option.name, option.name) for option in mount_options(kind)}
     assert names <= _OPTIONS[kind]
     assert mount_options("nosuch") == ()
+
+
+def test_a_bar_in_a_flags_values_does_not_break_the_table() -> None:
+    """Every row of every table has two cells: bars inside are escaped."""
+    for keyword in keywords():
+        shown = reference(keyword)
+        assert shown is not None
+        for line in shown.markdown().splitlines():
+            if line.startswith("| "):
+                assert len(re.split(r"(?<!\\)\|", line)) == 4, line
