@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from minirt.views.text import human_size, plural
+from minirt.views.text import human_size, plural, printable
 from minirt.views.union import FileLayer, History, Mark
 
 __all__ = ["Row", "rows_of"]
@@ -67,7 +67,7 @@ def rows_of(union: dict[str, History], layers: Sequence[FileLayer], *, limit: in
     if len(kept) < len(union):
         marks = dict.fromkeys(sorted(local), Mark.VISIBLE)
         rows.append(Row("… and everything else of the base", "", 0, marks, more=True))
-    return rows
+    return [replace(row, name=printable(row.name), path=printable(row.path)) for row in rows]
 
 
 def _elsewhere(union: dict[str, History], local: set[int]) -> dict[str, History]:

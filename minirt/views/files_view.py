@@ -8,7 +8,7 @@ from minirt.views.files_rows import Row, rows_of
 from minirt.views.graph import Chip, Graph, Kind, LegendItem, Look, Node
 from minirt.views.layers_view import LayerBox, created_words
 from minirt.views.tables import text_table
-from minirt.views.text import human_size, plural
+from minirt.views.text import human_size, plural, shorten_path
 from minirt.views.union import FileLayer, History, Mark, unite
 
 __all__ = ["files_graph", "files_table"]
@@ -19,6 +19,9 @@ _LAYER_ROW = 28
 _CELL = 30
 _COLUMNS = 12
 """With more layers than this there is one column that names the layer."""
+
+_LONGEST = 60
+"""Letters of a name in the text twin: one of 255 would push the other columns out of sight."""
 
 _LOOKS = {Mark.VISIBLE: Look.VISIBLE, Mark.HIDDEN: Look.HIDDEN, Mark.WHITEOUT: Look.WHITEOUT}
 
@@ -61,7 +64,10 @@ def _table(name: str, layers: Sequence[FileLayer], rows: Sequence[Row], totals: 
         [str(number), _size(layer.layer, stable), created_words(layer.layer.created_by)[:70]]
         for number, layer in enumerate(layers, 1)
     ]
-    lines = [["  " * row.depth + row.name, "yes" if row.seen else "no", row.words, _story(row)] for row in rows]
+    lines = [
+        ["  " * row.depth + shorten_path(row.name, _LONGEST), "yes" if row.seen else "no", row.words, _story(row)]
+        for row in rows
+    ]
     parts = [f"Files of {name}. {totals}".rstrip(), text_table(("Layer", "Size", "Made by"), stack, right=(0, 1))]
     if lines:
         parts.append(text_table(("Path", "Seen", "Size", "Layers"), lines, right=(2,)))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from xml.sax.saxutils import escape
 
 from minirt.views.text import text_width
 from minirt.views.theme import ICONS, MONO
 
-__all__ = ["icon", "number", "rectangle", "text_at", "title"]
+__all__ = ["icon", "number", "rectangle", "text_at", "title", "xml_text"]
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """``text`` inside an element. A picture is not shown at all if it holds one character that XML forbids."""
+    return escape(_NOT_XML.sub("\ufffd", text))
 
 
 def number(value: float) -> str:
@@ -18,7 +26,7 @@ def number(value: float) -> str:
 
 def title(text: str) -> str:
     """A tooltip, or nothing."""
-    return f"<title>{escape(text)}</title>" if text else ""
+    return f"<title>{xml_text(text)}</title>" if text else ""
 
 
 def rectangle(
@@ -69,7 +77,7 @@ def text_at(
     )
     return (
         f'<text x="{number(x)}" y="{number(y)}" font-size="{number(size)}" fill="{fill}"{style}{keep}>'
-        f"{escape(text)}</text>"
+        f"{xml_text(text)}</text>"
     )
 
 

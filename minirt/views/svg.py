@@ -8,14 +8,14 @@ the next; each holds a ``<title>``, which browsers show as a tooltip.
 from __future__ import annotations
 
 from functools import lru_cache
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from minirt.views.cards import draw_node
 from minirt.views.dot import to_dot
 from minirt.views.graph import Edge, EdgeKind, Graph, Group, Status
 from minirt.views.layout import Box, Layout, Route, layout
 from minirt.views.legend import draw_legend, legend_height
-from minirt.views.shapes import icon, number, rectangle, text_at, title
+from minirt.views.shapes import icon, number, rectangle, text_at, title, xml_text
 from minirt.views.text import shorten
 from minirt.views.theme import EDGES, PAGE_INK, SANS, STATUSES
 
@@ -71,7 +71,7 @@ def _open(graph: Graph, width: float, height: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
         f'viewBox="0 0 {number(width)} {number(height)}" role="img" '
         f'aria-label={quoteattr(_spoken(graph))} class="minirt-graph" font-family="{SANS}" '
-        f'style="max-width:100%;height:auto"><title>{escape(graph.title)}</title><desc>{escape(_spoken(graph))}</desc>'
+        f'style="max-width:100%;height:auto"><title>{xml_text(graph.title)}</title><desc>{xml_text(_spoken(graph))}</desc>'
     )
 
 

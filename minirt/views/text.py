@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["clean", "human_size", "human_time", "plural", "shorten", "shorten_path", "text_width"]
+__all__ = ["clean", "human_size", "human_time", "plural", "printable", "shorten", "shorten_path", "text_width"]
 
 _REGULAR = (
     278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556,
@@ -34,6 +34,23 @@ def clean(text: str) -> str:
     text = _ESCAPES.sub("", text)
     text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(text.split())
+
+
+def printable(name: str) -> str:
+    r"""A file's name with what cannot be seen, or turns the text around, written out: ``a\nb``, ``\xff``, ``\u202e``.
+
+    Bytes that are not UTF-8 come as Python's surrogate escapes. Nothing is dropped, so different names stay different.
+    """
+    return "".join(map(_visible, name)) if not name.isascii() or not name.isprintable() else name
+
+
+def _visible(character: str) -> str:
+    # The joiners hold emoji and the letters of some scripts together.
+    if character in "\u200c\u200d" or unicodedata.category(character)[0] not in "CZ" or character == " ":
+        return character
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def text_width(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:

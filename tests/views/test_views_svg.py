@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -16,7 +17,18 @@ import samples
 
 from minirt.errors import Unsupported
 from minirt.model.events import BuildStarted, PlannedStage, StepOutput
-from minirt.views import GRAPH_MIME, BuildView, mimebundle, to_dot, to_svg, warm
+from minirt.views import (
+    GRAPH_MIME,
+    BuildView,
+    FileEntry,
+    FileLayer,
+    LayerBox,
+    files_graph,
+    mimebundle,
+    to_dot,
+    to_svg,
+    warm,
+)
 from minirt.views import layout as layout_module
 from minirt.views.layout import layout
 from minirt.views.text import text_width
@@ -181,3 +193,23 @@ def test_every_colour_has_a_dark_twin_in_the_extension() -> None:
     source = EXTENSION.read_text()
     twins = set(re.findall(r'"(#[0-9a-f]{6})": "#[0-9a-f]{6}"', source))
     assert set(COLOURS) == twins
+
+
+def test_hostile_names_of_files_cannot_break_a_picture(read_svg: ReadSvg) -> None:
+    """One character that XML forbids, and a browser shows none of the picture."""
+    names = ["\udcff", "a\nb", "\x01\x1b[31m", "\ufffe", "\u202ertl", "<b>&\"']]>", "日本", "😀", "%s", "\\"]
+    # A whiteout for every second one: the directory is shown open then.
+    made = tuple(FileEntry(f"d/{name}", "file", 1) for name in names)
+    gone = tuple(replace(entry, whiteout=True) for entry in made[1::2])
+    layers = [LayerBox("sha256:" + letter * 64, 1, "RUN x") for letter in "ab"]
+    graph = files_graph("a:1", [FileLayer(layers[0], made), FileLayer(layers[1], gone)])
+    read_svg(to_svg(graph))
+    assert "a\\nb" in graph.text
+    assert "\x1b" not in graph.text
+
+
+def test_hostile_instructions_cannot_break_a_picture(replay: Replay, read_svg: ReadSvg) -> None:
+    """A Dockerfile may hold control characters; the tooltip tells an instruction as it was written."""
+    steps = samples.plan(0, "FROM minirt/base", "RUN echo \x01\ufffe <b>")
+    started = BuildStarted((replace(samples.HELLO, steps=steps),), "x:1")
+    read_svg(to_svg(replay([started]).graph()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minirt.views.tables import text_table
-from minirt.views.text import clean, human_size, human_time, plural, shorten, shorten_path, text_width
+from minirt.views.text import clean, human_size, human_time, plural, printable, shorten, shorten_path, text_width
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,22 @@ def test_durations_are_short(seconds: float, words: str) -> None:
 def test_terminal_escapes_and_control_characters_are_taken_out() -> None:
     """Colours, cursor movements, titles and NULs of a command's output do not reach the SVG."""
     assert clean("\x1b[1;32mok\x1b[0m\x00 \x1b]0;title\x07done\tnow\x1b(B\n") == "ok done now"[:2] + " done now"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain name", "plain name"),
+        ("日本語 é 😀", "日本語 é 😀"),
+        ("a\nb\t\x1b[31m\x00", "a\\nb\\t\\x1b[31m\\x00"),
+        ("\udcffx", "\\xffx"),
+        ("\u202etxt.exe", "\\u202etxt.exe"),
+        ("\ufffe\u00a0", "\\ufffe\\xa0"),
+    ],
+)
+def test_what_a_name_hides_is_written_out(name: str, shown: str) -> None:
+    """Line ends, escapes, bytes that are no text and letters that turn the line around, as ls -b does."""
+    assert printable(name) == shown
 
 
 def test_a_shortened_text_fits_its_room() -> None:
