@@ -188,6 +188,12 @@ class UsageError(InvalidInput):
     """An unknown command or flag, or a flag without its value."""
 
 
+class NotATerminal(InvalidInput):
+    """A terminal was asked for where nobody can type."""
+
+    exit_code = 1
+
+
 class DockerfileError(InvalidInput):
     """A Dockerfile that cannot be parsed; ``where`` is always set."""
 

@@ -16,7 +16,6 @@ __all__ = ["container_flags", "engine_options"]
 
 PULL_POLICIES = ("always", "missing", "never")
 _NO_CGROUP = "minirt sets no resource limits yet"
-NO_TERMINAL = "containers get no terminal so far; with -i alone a program reads standard input"
 _NO_NETWORK = "containers share the machine's network or have none so far, so there is nothing to publish or name"
 _NOT_YET = (
     ("--publish", "p", "Publish a container's port(s) to the host", "list", _NO_NETWORK),
@@ -54,7 +53,6 @@ _NOT_YET = (
     ("--cgroupns", "", "Cgroup namespace to use", "string", ""),
     ("--group-add", "", "Add additional groups to join", "list", ""),
     ("--domainname", "", "Container NIS domain name", "string", ""),
-    ("--tty", "t", "Allocate a pseudo-TTY", "", NO_TERMINAL),
     ("--init", "", "Run an init inside the container that forwards signals and reaps processes", "", ""),
     ("--restart", "", "Restart policy to apply when a container exits", "string", ""),
     ("--health-cmd", "", "Command to run to check health", "string", ""),
@@ -67,7 +65,6 @@ _NOT_YET = (
     ("--storage-opt", "", "Storage driver options for the container", "list", ""),
     ("--runtime", "", "Runtime to use for this container", "string", "minirt is the only runtime here"),
     ("--volume-driver", "", "Optional volume driver for the container", "string", "there is one: local"),
-    ("--detach-keys", "", "Override the key sequence for detaching a container", "string", ""),
 )  # fmt: skip
 _CAPABILITIES = re.compile(r"(?:CAP_)?[A-Z0-9_]+|ALL", re.IGNORECASE)
 
@@ -103,6 +100,7 @@ def container_flags() -> list[Flag]:
         value("--stop-signal", "", "Signal to stop the container"),
         number("--stop-timeout", "", "Timeout (in seconds) to stop a container"),
         values("--tmpfs", "", "Mount a tmpfs directory"),
+        switch("--tty", "t", "Allocate a pseudo-TTY"),
         value("--user", "u", "Username or UID (format: <name|uid>[:<group|gid>])", default=None),
         values("--volume", "v", "Bind mount a volume"),
         values("--volumes-from", "", "Mount volumes from the specified container(s)"),
@@ -139,6 +137,7 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "entrypoint": None if entrypoint is None else [entrypoint] if entrypoint else [],
         "working_dir": options["workdir"] or None,
         "user": options["user"],
+        "tty": options["tty"],
         "stdin_open": options["interactive"],
         "mounts": mounts,
         "volumes_from": options["volumes_from"],

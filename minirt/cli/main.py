@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from minirt.cli.flags import FlagShape, split
 from minirt.cli.session import Session
 from minirt.cli.tree import COMMANDS, load, resolve
-from minirt.errors import Cancelled, ContainerFailed, MinirtError, StoreError, UsageError
+from minirt.errors import Cancelled, ContainerFailed, MinirtError, NotATerminal, StoreError, UsageError
 
 __all__ = ["execute", "run"]
 
@@ -124,7 +124,7 @@ def _group_alone(session: Session, path: tuple[str, ...], rest: tuple[str, ...])
 
 def _exit_code(error: MinirtError, trail: _Trail) -> int:
     """Docker's: 125 from run for all that went wrong before the program, 126 and 127 for the program, else 1."""
-    if trail.about_words(error) or isinstance(error, Cancelled | ContainerFailed):
+    if trail.about_words(error) or isinstance(error, Cancelled | ContainerFailed | NotATerminal):
         return error.exit_code
     runs_a_program = trail.path[-1:] in (("run",), ("exec",))
     if runs_a_program and error.exit_code in (126, 127):

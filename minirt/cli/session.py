@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from minirt.model.cancel import Cancel
 
 if TYPE_CHECKING:
+    from minirt.cli.screens import Screens
     from minirt.engine import Engine
     from minirt.model.events import EventSink
 
@@ -40,7 +41,8 @@ class Session:
     """One conversation: a terminal, or a notebook's cell.
 
     ``name`` is what messages call the program: ``minirt`` in a terminal, ``docker`` in a cell. ``interactive``:
-    standard input and output are a terminal. ``text`` is a Dockerfile to be built in place of a file (a cell's body).
+    standard input and output are a terminal. ``screens`` shows programs that have a terminal (default: on the
+    user's own). ``text`` is a Dockerfile to be built in place of a file (a cell's body).
     """
 
     make_engine: Callable[[], Engine]
@@ -50,6 +52,7 @@ class Session:
     cwd: Path = field(default_factory=Path.cwd)
     environment: Mapping[str, str] = field(default_factory=dict)
     progress: ProgressFactory = printed_progress
+    screens: Screens | None = None
     cancel: Cancel = field(default_factory=Cancel)
     interactive: bool = False
     name: str = "minirt"

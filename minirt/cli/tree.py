@@ -43,6 +43,9 @@ def _only(module: str, attribute: str, text: str) -> Entry:
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "attach": Entry(
+        "attach", "attach", "Attach local standard input, output, and error streams to a running container"
+    ),
     "run": Entry("run", "run", "Create and run a new container from an image", common=True),
     "exec": Entry("execute", "exec_", "Execute a command in a running container", common=True),
     "ps": Entry("containers", "ps", "List containers", common=True),
@@ -93,7 +96,7 @@ COMMANDS: Mapping[str, Entry] = {
 
 _SAME_IN_IMAGE = ("build", "history", "import", "load", "pull", "push", "save", "tag")
 _SAME_IN_CONTAINER = (
-    "commit", "cp", "create", "diff", "exec", "export",
+    "attach", "commit", "cp", "create", "diff", "exec", "export",
     "kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop",
     "unpause", "wait",
 )  # fmt: skip
@@ -123,7 +126,7 @@ GROUPS: Mapping[str, Group] = {
 
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
-    "attach", "buildx", "compose", "config", "context", "events", "login", "logout",
+    "buildx", "compose", "config", "context", "events", "login", "logout",
     "manifest", "node", "plugin", "port", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
     "update",
 )  # fmt: skip

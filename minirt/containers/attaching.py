@@ -1,4 +1,4 @@
-"""Follow a container's output while it runs."""
+"""Follow a program in a container while it runs, and type for it."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ import select
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from minirt.errors import Cancelled
+from minirt.errors import Cancelled, ContainerNotRunning, SandboxError
 from minirt.model.cancel import Cancel
-from minirt.model.spec import SandboxSpec
-from minirt.sandbox import Running, Sandbox
+from minirt.sandbox import Running
 
-__all__ = ["Attachment", "forward"]
+__all__ = ["Attachment", "Output", "forward"]
 
-_PATIENCE = 2.0  # seconds between asking an interrupted container to end and ending it
+Output = Callable[[str, bytes], None]
+"""Called with ``"stdout"`` or ``"stderr"`` and the bytes, from a thread of its own."""
+
+Start = Callable[[int | None, int | None], Running]
+
+_INTERRUPT = ((signal.SIGINT, 0.2), (signal.SIGTERM, 2.0), (signal.SIGKILL, 10.0))  # seconds to wait after each
 
 
-@dataclass(frozen=True, slots=True)
 class Attachment:
-    """A started container and the thread that hands on what it writes."""
+    """A running program and the thread that hands on what it writes. All methods may be called from any thread."""
 
-    running: Running
-    reader: threading.Thread | None
+    def __init__(self, running: Running, reader: threading.Thread | None) -> None:
+        self.running = running
+        self.detached = False
+        self._reader = reader
 
     @classmethod
-    def start(
-        cls, sandbox: Sandbox, spec: SandboxSpec, stdin: int | None, output: Callable[[str, bytes], None] | None
-    ) -> Attachment:
-        """Start ``spec``; with ``output`` its streams come through pipes of ours."""
+    def begin(cls, start: Start, output: Output | None) -> Attachment:
+        """``start(stdout, stderr)`` starts the program or joins it; with ``output`` through pipes of ours."""
         if output is None:
-            return cls(sandbox.start(spec, stdin=stdin), None)
+            return cls(start(None, None), None)
         pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
         try:
-            running = sandbox.start(spec, stdin=stdin, stdout=pipes["stdout"][1], stderr=pipes["stderr"][1])
+            running = start(pipes["stdout"][1], pipes["stderr"][1])
         except BaseException:
             for read, _ in pipes.values():
                 os.close(read)
@@ -44,36 +46,57 @@ class Attachment:
         finally:
             for _, write in pipes.values():
                 os.close(write)
+        streams = {read: name for name, (read, _) in pipes.items()}
         reader = threading.Thread(
-            target=forward,
-            args=({read: name for name, (read, _) in pipes.items()}, output),
-            name=f"output of {spec.id[:12]}",
-            daemon=True,
+            target=forward, args=(streams, output), name=f"output of {running.id[:12]}", daemon=True
         )
         reader.start()
         return cls(running, reader)
 
     def wait(self, cancel: Cancel | None = None) -> int:
-        """The exit code, after the last byte was handed on. An interrupt ends the container, then is raised."""
+        """The exit code, after the last byte was handed on. An interrupt ends the program, then is raised."""
         try:
             end = self.running.wait(cancel=cancel)
         except (Cancelled, KeyboardInterrupt):
             self.interrupt()
             raise
-        if self.reader is not None:
-            self.reader.join()
+        if self._reader is not None:
+            self._reader.join()
         return end.code
+
+    def outcome(self, cancel: Cancel | None = None) -> int | None:
+        """As :meth:`wait`; None when somebody called :meth:`detach` meanwhile."""
+        try:
+            return self.wait(cancel)
+        except SandboxError:
+            if self.detached:
+                return None
+            raise
+
+    def resize(self, rows: int, columns: int) -> None:
+        """The size of the window in characters."""
+        with contextlib.suppress(ContainerNotRunning):
+            self.running.resize(rows, columns)
+
+    def send(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        with contextlib.suppress(ContainerNotRunning):
+            self.running.kill(number)
+
+    def detach(self) -> None:
+        """Leave it alone: it runs on, and nothing more is handed on."""
+        self.detached = True
+        self.running.detach()
 
     def interrupt(self) -> None:
         """What Ctrl-C does: ask kindly (SIGINT, then SIGTERM), and do not wait long for an answer."""
-        for number, patience in ((signal.SIGINT, 0.2), (signal.SIGTERM, _PATIENCE), (signal.SIGKILL, 10.0)):
-            with contextlib.suppress(ProcessLookupError):
-                self.running.kill(number)
+        for number, patience in _INTERRUPT:
+            self.send(number)
             with contextlib.suppress(TimeoutError):
                 self.running.wait(timeout=patience)
                 break
-        if self.reader is not None:
-            self.reader.join(timeout=1.0)
+        if self._reader is not None:
+            self._reader.join(timeout=1.0)
 
 
 def forward(streams: dict[int, str], output: Callable[[str, bytes], None]) -> None:

@@ -13,27 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minirt.containers import processes
-from minirt.containers.attaching import Attachment
+from minirt.containers.attaching import Attachment, Output
 from minirt.containers.changes import PathChange
 from minirt.containers.creating import make_record
-from minirt.containers.execing import exec_process, run_exec
+from minirt.containers.execing import exec_process
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.containers.shelf import Shelf
-from minirt.containers.starting import make_spec, network_of
+from minirt.containers.starting import Window, make_spec, network_of
 from minirt.containers.state import State, read_state, read_stubs
 from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
-from minirt.sandbox import Sandbox
+from minirt.sandbox import Sandbox, attach
 from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
 from minirt.store import Store
 from minirt.volumes import Volumes
 
 __all__ = ["Lifecycle", "Rooms"]
 
-Output = Callable[[str, bytes], None]
 KILL = 9
 _END_PATIENCE = 10.0  # seconds; a process in the middle of a disk operation ends only after it
 
@@ -96,6 +95,7 @@ class Lifecycle:
         stdin: int | None = None,
         output: Output | None = None,
         lives_on: bool = True,
+        window: Window | None = None,
     ) -> Attachment | None:
         """Start it. With ``output`` (called with the stream's name and bytes) an attachment is returned.
 
@@ -112,8 +112,23 @@ class Lifecycle:
             root = rooms.snapshots.reopen(record.diff_ids, directory)
             id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)
             lifetime = Detached(str(directory)) if lives_on else Attached(str(directory))
-            spec = make_spec(record, lifetime, root, self._union(record), id_maps)
-            return Attachment.start(rooms.sandbox, spec, stdin, output)
+            spec = make_spec(record, lifetime, root, self._union(record), id_maps, window)
+            return Attachment.begin(
+                lambda out, err: rooms.sandbox.start(spec, stdin=stdin, stdout=out, stderr=err), output
+            )
+
+    def attach(self, record: ContainerRecord, *, stdin: int | None = None, output: Output) -> Attachment:
+        """Join a running container, whoever started it. Raises ContainerNotRunning, Conflict."""
+        state = self._running(record)
+        if state.paused:
+            raise Conflict("You cannot attach to a paused container, unpause it first")
+        directory = str(self.shelf.directory(record.id))
+        return Attachment.begin(
+            lambda out, err: attach(
+                directory, record.id, state.pid, state.start_time, stdin=stdin, stdout=out, stderr=err
+            ),
+            output,
+        )
 
     def _check_mounts(self, record: ContainerRecord) -> None:
         for point in record.mounts:
@@ -241,21 +256,29 @@ class Lifecycle:
         user: str = "",
         output: Output,
         stdin: int | None = None,
-        cancel: Cancel | None = None,
-    ) -> int:
-        """Run a further program inside; its exit code. Raises ContainerNotRunning, CommandNotFound, Cancelled."""
+        terminal: Window | None = None,
+    ) -> Attachment:
+        """Start a further program inside, with a terminal if that has a size; it ends with this process.
+
+        Raises ContainerNotRunning, Conflict, CommandNotFound.
+        """
         state = self._running(record)
         if state.paused:
             raise Conflict(f"Container {record.name} is paused, unpause the container before exec")
-        process = exec_process(record, argv, self._union(record), environment=environment, cwd=cwd, user=user)
-        return run_exec(
-            self._rooms.sandbox,
-            state,
-            process,
-            privileged=record.privileged,
-            output=output,
-            stdin=stdin,
-            cancel=cancel,
+        process = exec_process(
+            record, argv, self._union(record), environment=environment, cwd=cwd, user=user, terminal=terminal
+        )
+        return Attachment.begin(
+            lambda out, err: self._rooms.sandbox.exec(
+                state.pid,
+                state.start_time,
+                process,
+                privileged=record.privileged,
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+            ),
+            output,
         )
 
     def _union(self, record: ContainerRecord) -> Union:

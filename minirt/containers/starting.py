@@ -23,25 +23,29 @@ from minirt.model.spec import (
 from minirt.snapshots import Union
 from minirt.snapshots.users import lookup_user
 
-__all__ = ["make_process", "make_spec", "network_of"]
+__all__ = ["Window", "make_process", "make_spec", "network_of"]
+
+Window = tuple[int, int]
+"""The size of a terminal in characters: rows, columns."""
 
 
 def make_spec(
     record: ContainerRecord,
-    directory: Path,
+    lifetime: Lifetime,
     root: RootFilesystem,
     union: Union,
     id_maps: tuple[tuple[IdMapping, ...], tuple[IdMapping, ...]],
+    window: Window | None = None,
 ) -> SandboxSpec:
     """Raises :class:`InvalidSpec` for a user that the image does not have."""
     return SandboxSpec(
         id=record.id,
         root=root,
-        process=make_process(record, union),
+        process=make_process(record, union, window),
         hostname=record.hostname,
         mounts=tuple(_mount(point) for point in record.mounts),
         network=network_of(record.network),
-        lifetime=Lifetime(str(directory)),
+        lifetime=lifetime,
         files=_files(record),
         read_only=record.read_only,
         privileged=record.privileged,
@@ -50,8 +54,9 @@ def make_spec(
     )
 
 
-def make_process(record: ContainerRecord, union: Union) -> Process:
+def make_process(record: ContainerRecord, union: Union, window: Window | None = None) -> Process:
     """The container's program with its whole environment (HOME and HOSTNAME are docker's additions)."""
+    rows, columns = window or (0, 0)
     account = lookup_user(record.user, union)
     env = dict(entry.partition("=")[::2] for entry in record.env)
     env = {"PATH": env.pop("PATH", ""), "HOSTNAME": record.hostname, **env}
@@ -64,6 +69,9 @@ def make_process(record: ContainerRecord, union: Union) -> Process:
         cwd=record.cwd,
         user=account.user,
         terminal=record.terminal,
+        stdin_open=record.stdin_open,
+        rows=rows,
+        columns=columns,
         capabilities=_capabilities(record),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.containers.changes import PathChange
@@ -11,11 +11,12 @@ from minirt.containers.inspecting import container_attributes
 from minirt.containers.logs import read_log
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
+from minirt.engine.attaching import Attachable, Output
 from minirt.engine.container_files import WithFiles
-from minirt.engine.options import make_request, words
+from minirt.engine.options import make_request
 from minirt.errors import ContainerFailed, ContainerNotFound
 from minirt.model.cancel import Cancel
-from minirt.model.events import ContainerExited, ContainerRemoved, ContainerStarted
+from minirt.model.events import ContainerExited, ContainerRemoved
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
@@ -23,13 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Container", "ContainerCollection"]
 
-Output = Callable[[str, bytes], None]
-"""Called with ``"stdout"`` or ``"stderr"`` and the bytes, from a thread of its own."""
-
 _MOST_ERROR_BYTES = 4096
 
 
-class Container(WithFiles):
+class Container(WithFiles, Attachable):
     """One container; the facts are read when asked for, so they are never stale."""
 
     def __init__(self, engine: Engine, record: ContainerRecord) -> None:
@@ -89,28 +87,17 @@ class Container(WithFiles):
     def start(self) -> None:
         """Start it in the background. Raises CommandNotFound, CommandNotExecutable, SandboxError."""
         self._engine.lifecycle.start(self._record)
-        self._started()
+        self._tell_started()
 
-    def run(self, output: Output, *, stdin: int | None = None, cancel: Cancel | None = None) -> int:
+    def run(
+        self, output: Output, *, stdin: int | None = None, cancel: Cancel | None = None, lives_on: bool = False
+    ) -> int:
         """Start it, hand on what it writes while it runs, and return its exit code.
 
-        ``stdin`` is a file descriptor. An interrupt (``cancel``) ends the container and raises Cancelled.
+        ``stdin`` is a file descriptor. An interrupt (``cancel``) ends the container and raises Cancelled. When
+        this process is killed, so is the container, unless it ``lives_on``.
         """
-        attachment = self._engine.lifecycle.start(self._record, stdin=stdin, output=output)
-        self._started()
-        if attachment is None:
-            return 0
-        try:
-            code = attachment.wait(cancel)
-        finally:
-            self._engine.report(ContainerExited(self.id, self.state.exit_code))
-        # The monitor's last write names the end; until then another command could still see it running.
-        self._engine.lifecycle.wait(self._record)
-        return code
-
-    def _started(self) -> None:
-        state = self.state
-        self._engine.report(ContainerStarted(self.id, self.name, self._record.image, state.pid))
+        return self.finish(self.open(output, stdin=stdin, lives_on=lives_on), cancel) or 0
 
     def stop(self, timeout: float | None = None, *, cancel: Cancel | None = None) -> None:
         """Ask it to end, wait ``timeout`` seconds (default 10, or the container's own), then kill it."""
@@ -233,17 +220,8 @@ class Container(WithFiles):
             else:
                 kept.append(data)
 
-        pairs = environment.items() if isinstance(environment, Mapping) else (e.split("=", 1) for e in environment)
-        code = self._engine.lifecycle.exec(
-            self._record,
-            words(cmd) or (),
-            environment=dict(pairs),
-            cwd=workdir,
-            user=user,
-            output=collect,
-            stdin=stdin,
-            cancel=cancel,
-        )
+        attachment = self.exec_open(cmd, collect, environment=environment, workdir=workdir, user=user, stdin=stdin)
+        code = attachment.wait(cancel)
         return code, b"".join(kept)
 
 
@@ -289,7 +267,7 @@ class ContainerCollection:
             container = self.create(image, command, cancel=cancel, auto_remove=remove, **options)
             self._start_or_drop(container)
             return container
-        container = self.create(image, command, cancel=cancel, **options)
+        container = self.create(image, command, cancel=cancel, auto_remove=remove, **options)
         kept: list[bytes] = []
         errors: list[bytes] = []
 

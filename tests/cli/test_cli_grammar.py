@@ -77,8 +77,7 @@ def test_mistakes(words: Teller, line: str, code: int, first: str, hint: str) ->
     [
         ("run -p 80:80 image", "--publish of docker run"),
         ("run --memory 64m image", "--memory of docker run"),
-        ("run -it image", "--tty of docker run: containers get no terminal"),
-        ("exec -t c ls", "--tty of docker exec"),
+        ("run --ip 1.2.3.4 image", "--ip of docker run"),
         ("run --sig-proxy=false image", "--sig-proxy=false"),
         ("build --secret id=x .", "--secret of docker build"),
         ("build https://example.test/x.git", "does not fetch build contexts"),

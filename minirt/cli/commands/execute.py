@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from minirt.cli.container_flags import NO_TERMINAL
+from minirt.cli.commands.attach import detach_keys
 from minirt.cli.grammar import absent, command, switch, value, values
+from minirt.cli.screens import Program, screen_for
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
 from minirt.cli.units import parse_time
 from minirt.cli.values import environment, environment_pair
 from minirt.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from minirt.engine.attaching import Attachment, Output, Window
+    from minirt.engine.containers import Container
 
 __all__ = ["exec_", "logs"]
 
@@ -26,31 +32,43 @@ __all__ = ["exec_", "logs"]
     interspersed=False,
     flags=[
         absent("--detach", "d", "Detached mode: run command in the background", word=""),
-        absent("--detach-keys", "", "Override the key sequence for detaching a container"),
+        detach_keys(),
         values("--env", "e", "Set environment variables", name="env", parse=environment_pair),
         values("--env-file", "", "Read in a file of environment variables"),
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
         absent("--privileged", "", "Give extended privileges to the command", word=""),
-        absent("--tty", "t", "Allocate a pseudo-TTY", word="", why=NO_TERMINAL),
+        switch("--tty", "t", "Allocate a pseudo-TTY"),
         value("--user", "u", 'Username or UID (format: "<name|uid>[:<group|gid>]")'),
         value("--workdir", "w", "Working directory inside the container"),
     ],
 )
-def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     name, *words = arguments
-    container = session.engine.containers.get(name)
-    entries = environment(options["env"], options["env_file"], session.environment, session.cwd)
+    given = {
+        "environment": environment(options["env"], options["env_file"], session.environment, session.cwd),
+        "workdir": options["workdir"] or None,
+        "user": options["user"],
+    }
+    with screen_for(session, terminal=options["tty"], interactive=options["interactive"]) as screen:
+        container = session.engine.containers.get(name)
+        if screen is not None:
+            begin = partial(_begin, container, words, given)
+            return screen.show(
+                Program(
+                    container.name, begin, lambda attachment, cancel: attachment.outcome(cancel), options["detach_keys"]
+                )
+            )
+    window = (session.rows, session.columns) if options["tty"] else None
     with stdin_descriptor(session.stdin, options["interactive"]) as stdin, Relay(session).guarding() as relay:
-        code, _ = container.exec_run(
-            words,
-            environment=entries,
-            workdir=options["workdir"] or None,
-            user=options["user"],
-            output=relay,
-            stdin=stdin,
-            cancel=session.cancel,
-        )
+        code = container.exec_open(words, relay, stdin=stdin, window=window, **given).wait(session.cancel)
     relay.judge(container.name, code)
+    return 0
+
+
+def _begin(
+    container: Container, words: list[str], given: dict[str, Any], output: Output, stdin: int, window: Window
+) -> Attachment:
+    return container.exec_open(words, output, stdin=stdin, window=window, **given)
 
 
 def _tail(text: str) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from minirt.cli.commands.attach import detach_keys
 from minirt.cli.common import each
 from minirt.cli.grammar import absent, command, number, switch, value
+from minirt.cli.screens import container_program, screen_for
 from minirt.cli.session import Session
 from minirt.errors import MinirtError, NotFound, UsageError
 from minirt.model.reference import Reference
@@ -23,30 +26,37 @@ _NAMES = "CONTAINER [CONTAINER...]"
     **_ONE_OR_MORE,
     flags=[
         switch("--attach", "a", "Attach STDOUT/STDERR and forward signals"),
-        absent("--detach-keys", "", "Override the key sequence for detaching a container"),
+        detach_keys(),
         switch("--interactive", "i", "Attach container's STDIN"),
     ],
 )
-def start(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+def start(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     if options["attach"] or options["interactive"]:
-        _start_attached(session, arguments, options["interactive"])
-        return
+        return _start_attached(session, arguments, options)
 
     def begin(name: str) -> str:
         session.engine.containers.get(name).start()
         return name
 
     each(session, arguments, begin)
+    return 0
 
 
-def _start_attached(session: Session, names: tuple[str, ...], interactive: bool) -> None:
+def _start_attached(session: Session, names: tuple[str, ...], options: dict[str, Any]) -> int:
     if len(names) > 1:
         error = UsageError("you cannot start and attach multiple containers at once")
         error.exit_code = 1
         raise error
     from minirt.cli.commands.run import attach
 
-    attach(session, session.engine.containers.get(names[0]), interactive)
+    container = session.engine.containers.get(names[0])
+    interactive = options["interactive"] and container.record.stdin_open
+    with screen_for(session, terminal=container.record.terminal, interactive=interactive) as screen:
+        if screen is not None:
+            begin = partial(container.open, lives_on=True)
+            return screen.show(container_program(container, begin, keys=options["detach_keys"]))
+    attach(session, container, interactive, lives_on=True)
+    return 0
 
 
 @command(

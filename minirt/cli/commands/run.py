@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minirt.cli.commands.attach import detach_keys
 from minirt.cli.container_flags import container_flags, engine_options
 from minirt.cli.grammar import Flag, absent, command, switch
+from minirt.cli.screens import container_program, screen_for
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
 from minirt.errors import ImageNotFound, MinirtError, NameInUse, PathNotFound, Unsupported
@@ -26,6 +28,7 @@ def _run_flags() -> list[Flag]:
         switch("--detach", "d", "Run container in background and print container ID"),
         switch("--sig-proxy", "", "Proxy received signals to the process", default=True),
         absent("--attach", "a", "Attach to STDIN, STDOUT or STDERR", word="list"),
+        detach_keys(),
         *container_flags(),
     ]
 
@@ -43,7 +46,12 @@ def _run_flags() -> list[Flag]:
 def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     if not options["sig_proxy"]:
         raise Unsupported("--sig-proxy=false of run: an interrupt always ends what it interrupts", hint="Use -d.")
-    container = _create(session, arguments, options)
+    typed_on = options["interactive"] and not options["detach"]
+    with screen_for(session, terminal=options["tty"], interactive=typed_on) as screen:
+        container = _create(session, arguments, options)
+        if screen is not None:
+            program = container_program(container, container.open, keys=options["detach_keys"], remove=options["rm"])
+            return screen.show(program)
     if options["detach"]:
         with _removed_on_failure(container, options["rm"]):
             container.start()
@@ -125,10 +133,12 @@ def _runs(platform: str, attrs: dict[str, Any]) -> bool:
     return Platform.parse(platform).runs(here)
 
 
-def attach(session: Session, container: Container, interactive: bool) -> None:
+def attach(session: Session, container: Container, interactive: bool, *, lives_on: bool = False) -> None:
     """Start the container with the session's streams and wait. Raises :class:`minirt.errors.ContainerFailed`."""
     with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
-        code = container.run(relay, stdin=stdin, cancel=session.cancel)
+        window = (session.rows, session.columns)
+        attachment = container.open(relay, stdin=stdin, window=window, lives_on=lives_on)
+        code = container.finish(attachment, session.cancel) or 0
     relay.judge(container.name, code)
 
 
