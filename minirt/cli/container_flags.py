@@ -16,18 +16,13 @@ __all__ = ["container_flags", "engine_options"]
 
 PULL_POLICIES = ("always", "missing", "never")
 _NO_CGROUP = "minirt sets no resource limits yet"
-_NO_NETWORK = "containers share the machine's network or have none so far, so there is nothing to publish or name"
+_NO_NETWORK = "minirt's networks have IPv4 addresses and names of their own choosing"
 _NOT_YET = (
-    ("--publish", "p", "Publish a container's port(s) to the host", "list", _NO_NETWORK),
-    ("--publish-all", "P", "Publish all exposed ports to random ports", "", _NO_NETWORK),
-    ("--dns", "", "Set custom DNS servers", "list", _NO_NETWORK),
     ("--dns-option", "", "Set DNS options", "list", _NO_NETWORK),
     ("--dns-search", "", "Set custom DNS search domains", "list", _NO_NETWORK),
-    ("--ip", "", "IPv4 address", "string", _NO_NETWORK),
     ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
     ("--link", "", "Add link to another container", "list", _NO_NETWORK),
     ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
-    ("--network-alias", "", "Add network-scoped alias for the container", "list", _NO_NETWORK),
     ("--memory", "m", "Memory limit", "bytes", _NO_CGROUP),
     ("--memory-swap", "", "Swap limit", "bytes", _NO_CGROUP),
     ("--memory-reservation", "", "Memory soft limit", "bytes", _NO_CGROUP),
@@ -77,23 +72,28 @@ def container_flags() -> list[Flag]:
         values("--cap-drop", "", "Drop Linux capabilities", parse=_capability),
         value("--cidfile", "", "Write the container ID to the file"),
         value("--entrypoint", "", "Overwrite the default ENTRYPOINT of the image", default=None),
+        values("--dns", "", "Set custom DNS servers", parse=_address),
         values("--env", "e", "Set environment variables", name="env", parse=environment_pair),
         values("--env-file", "", "Read in a file of environment variables"),
-        values("--expose", "", "Expose a port or a range of ports"),
+        values("--expose", "", "Expose a port or a range of ports", parse=_exposed),
         value("--hostname", "h", "Container host name"),
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
+        value("--ip", "", "IPv4 address (e.g., 172.30.100.104)", parse=_address, default=None),
         values("--label", "l", "Set meta data on a container", parse=label_pair),
         values("--label-file", "", "Read in a line delimited file of labels"),
         values("--mount", "", "Attach a filesystem mount to the container", word="mount", parse=_mount),
         value("--name", "", "Assign a name to the container"),
         value("--network", "", "Connect a container to a network", word="network"),
         value("--net", "", "The same as --network", word="network", hidden=True),
+        values("--network-alias", "", "Add network-scoped alias for the container"),
         value("--platform", "", "Set platform if server is multi-platform capable"),
         switch("--privileged", "", "Give extended privileges to this container"),
         value(
             "--pull", "", 'Pull image before running ("always", "missing", "never") (default "missing")', parse=_policy,
             default="missing",
         ),
+        values("--publish", "p", "Publish a container's port(s) to the host", parse=_published),
+        switch("--publish-all", "P", "Publish all exposed ports to random ports"),
         switch("--quiet", "q", "Suppress the pull output"),
         switch("--read-only", "", "Mount the container's root filesystem as read only"),
         switch("--rm", "", "Automatically remove the container and its associated anonymous volumes when it exits"),
@@ -148,7 +148,12 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "cap_add": options["cap_add"],
         "cap_drop": options["cap_drop"],
         "extra_hosts": options["add_host"],
-        "exposed_ports": [port if "/" in port else f"{port}/tcp" for port in options["expose"]],
+        "exposed_ports": [port for ports in options["expose"] for port in ports],
+        "ports": [text for texts in options["publish"] for text in texts],
+        "publish_all_ports": options["publish_all"],
+        "aliases": options["network_alias"],
+        "ip": options["ip"],
+        "dns": options["dns"],
         "stop_signal": options["stop_signal"] or None,
         "stop_timeout": options["stop_timeout"],
     }
@@ -173,10 +178,32 @@ def _host(text: str) -> str:
     try:
         if not mark or not name:
             raise ValueError
-        ipaddress.ip_address(address.strip("[]"))
+        if address != "host-gateway":
+            ipaddress.ip_address(address.strip("[]"))
     except ValueError:
         raise ValueError(f'bad format for add-host: "{text}"') from None
     return f"{name}:{address.strip('[]')}"
+
+
+def _address(text: str) -> str:
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text} is not an ip address") from None
+
+
+def _published(text: str) -> tuple[str, ...]:
+    from minirt.networks.ports import parse_publish
+
+    return tuple(str(one) for one in parse_publish(text))
+
+
+def _exposed(text: str) -> tuple[str, ...]:
+    from minirt.networks.ports import parse_exposed
+
+    return parse_exposed([text])
 
 
 def _capability(text: str) -> str:

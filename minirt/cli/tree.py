@@ -65,6 +65,7 @@ COMMANDS: Mapping[str, Entry] = {
     "kill": Entry("lifecycle", "kill", "Kill one or more running containers"),
     "load": Entry("transfer", "load", "Load an image from a tar archive or STDIN"),
     "logs": Entry("execute", "logs", "Fetch the logs of a container"),
+    "port": Entry("ports", "port", "List port mappings or a specific mapping for the container"),
     "pause": Entry("lifecycle", "pause", "Pause all processes within one or more containers"),
     "push": Entry("transfer", "push", "Upload an image to a registry"),
     "rename": Entry("lifecycle", "rename", "Rename a container"),
@@ -90,6 +91,11 @@ COMMANDS: Mapping[str, Entry] = {
     "volume ls": _only("volumes", "ls", "List volumes"),
     "volume prune": _only("volumes", "prune", "Remove unused local volumes"),
     "volume rm": _only("volumes", "rm", "Remove one or more volumes"),
+    "network connect": _only("networks", "connect", "Connect a container to a network"),
+    "network create": _only("networks", "create", "Create a network"),
+    "network disconnect": _only("networks", "disconnect", "Disconnect a container from a network"),
+    "network prune": _only("networks", "prune", "Remove all unused networks"),
+    "network rm": _only("networks", "rm", "Remove one or more networks"),
     "network inspect": _only("networks", "inspect", "Display detailed information on one or more networks"),
     "network ls": _only("networks", "ls", "List networks"),
 }
@@ -97,7 +103,7 @@ COMMANDS: Mapping[str, Entry] = {
 _SAME_IN_IMAGE = ("build", "history", "import", "load", "pull", "push", "save", "tag")
 _SAME_IN_CONTAINER = (
     "attach", "commit", "cp", "create", "diff", "exec", "export",
-    "kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop",
+    "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stop",
     "unpause", "wait",
 )  # fmt: skip
 
@@ -119,7 +125,7 @@ GROUPS: Mapping[str, Group] = {
         {name: name for name in _SAME_IN_IMAGE} | {"ls": "images", "rm": "rmi"} | _members("image"),
         {"list": "ls", "remove": "rm"},
     ),
-    "network": Group("Manage networks", _members("network"), {"list": "ls"}),
+    "network": Group("Manage networks", _members("network"), {"list": "ls", "remove": "rm"}),
     "system": Group("Manage Docker", {"info": "info"} | _members("system")),
     "volume": Group("Manage volumes", _members("volume"), {"list": "ls", "remove": "rm"}),
 }
@@ -127,7 +133,7 @@ GROUPS: Mapping[str, Group] = {
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
     "buildx", "compose", "config", "context", "events", "login", "logout",
-    "manifest", "node", "plugin", "port", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
+    "manifest", "node", "plugin", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
     "update",
 )  # fmt: skip
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.errors import InvalidSpec, PathNotFound, UsageError
 from minirt.model.config import ContainerConfig
+from minirt.networks.ports import parse_publish
 from minirt.volumes import Volumes
 from minirt.volumes.specs import BindSpec, MountRequest, TmpfsSpec, VolumeSpec
 
@@ -46,6 +47,10 @@ def make_record(
         stdin_open=request.stdin_open,
         mounts=_mounts(request, image, volumes, created, mounts_of),
         network=request.network,
+        networks=request.networks,
+        ports=request.ports,
+        publish_all=request.publish_all,
+        dns=request.dns,
         labels={**image.labels, **request.labels},
         auto_remove=request.auto_remove,
         read_only=request.read_only,
@@ -53,7 +58,7 @@ def make_record(
         cap_add=request.cap_add,
         cap_drop=request.cap_drop,
         extra_hosts=request.extra_hosts,
-        exposed_ports=tuple(sorted({*image.exposed_ports, *request.exposed_ports})),
+        exposed_ports=tuple(sorted({*image.exposed_ports, *request.exposed_ports, *_published(request)})),
         stop_signal=request.stop_signal or image.stop_signal or "SIGTERM",
         stop_timeout=10 if request.stop_timeout is None else request.stop_timeout,
     )
@@ -73,6 +78,11 @@ def _program(request: CreateRequest, image: ContainerConfig) -> tuple[tuple[str,
             hint="Name a program after the image.",
         )
     return entrypoint, command
+
+
+def _published(request: CreateRequest) -> Iterator[str]:
+    """A port that is published is exposed, too."""
+    return (one.port for text in request.ports for one in parse_publish(text))
 
 
 def _environment(request: CreateRequest, image: ContainerConfig) -> tuple[str, ...]:

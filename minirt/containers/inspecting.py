@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from minirt.containers.network_settings import network_settings, port_bindings
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 
@@ -33,7 +34,7 @@ def container_attributes(record: ContainerRecord, state: State, directory: Path)
         "GraphDriver": {"Name": "overlay", "Data": _storage(record, directory)},
         "Mounts": [point.to_docker() for point in record.mounts],
         "Config": _config(record),
-        "NetworkSettings": {"Networks": {record.network: {}}},
+        "NetworkSettings": network_settings(record, state, directory),
     }
 
 
@@ -62,6 +63,9 @@ def _host_config(record: ContainerRecord) -> dict[str, Any]:
         ]
         or None,
         "NetworkMode": record.network,
+        "PortBindings": port_bindings(record),
+        "PublishAllPorts": record.publish_all,
+        "Dns": list(record.dns) or None,
         "AutoRemove": record.auto_remove,
         "CapAdd": list(record.cap_add) or None,
         "CapDrop": list(record.cap_drop) or None,

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minirt.containers import processes
 from minirt.containers.attaching import Attachment, Output
 from minirt.containers.changes import PathChange
+from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
 from minirt.containers.execing import exec_process
+from minirt.containers.networking import give_up, plan_network, settle
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.containers.shelf import Shelf
-from minirt.containers.starting import Window, make_spec, network_of
+from minirt.containers.starting import Window, make_spec
 from minirt.containers.state import State, read_state, read_stubs
 from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
+from minirt.networks.records import Network, Wish
+from minirt.networks.store import Networks
 from minirt.sandbox import Sandbox, attach
 from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
 from minirt.store import Store
@@ -55,11 +59,14 @@ class Lifecycle:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self.shelf = Shelf(rooms.store)
+        self.networks = Networks(rooms.store)
 
-    def create(self, request: CreateRequest, cancel: Cancel | None = None) -> ContainerRecord:
+    def create(
+        self, request: CreateRequest, cancel: Cancel | None = None, on_warning: Callable[[str], None] = lambda _: None
+    ) -> ContainerRecord:
         """Make the storage layer, then the record. Raises what :func:`make_record` does, NameInUse, StoreError."""
         rooms = self._rooms
-        network_of(request.network)
+        request = self._settled(request, on_warning)
         record = make_record(request, rooms.volumes, rooms.now(), self._mounts_of)
         directory = self.shelf.directory(record.id)
         # The lock tells a container that is being made from one whose maker was killed: see reap.
@@ -73,6 +80,18 @@ class Lifecycle:
                 rooms.snapshots.discard(directory)
                 self._drop_anonymous(record)
                 raise
+
+    def _settled(self, request: CreateRequest, on_warning: Callable[[str], None]) -> CreateRequest:
+        """The request with its network looked up."""
+        publishes = bool(request.ports or request.publish_all)
+        found = settle(request.network, request.aliases, request.ip, publishes, self.networks, self._find)
+        for warning in found.warnings:
+            on_warning(warning)
+        return replace(request, network=found.mode, networks=found.wishes)
+
+    def _find(self, name: str) -> tuple[ContainerRecord, State]:
+        record = self.shelf.get(name)
+        return record, self.state(record)
 
     def _mounts_of(self, name: str) -> tuple[MountPoint, ...]:
         return self.shelf.get(name).mounts
@@ -112,10 +131,15 @@ class Lifecycle:
             root = rooms.snapshots.reopen(record.diff_ids, directory)
             id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)
             lifetime = Detached(str(directory)) if lives_on else Attached(str(directory))
-            spec = make_spec(record, lifetime, root, self._union(record), id_maps, window)
-            return Attachment.begin(
-                lambda out, err: rooms.sandbox.start(spec, stdin=stdin, stdout=out, stderr=err), output
-            )
+            plan = plan_network(record, self.networks, self._find)
+            try:
+                spec = make_spec(record, lifetime, root, self._union(record), id_maps, plan, window)
+                return Attachment.begin(
+                    lambda out, err: rooms.sandbox.start(spec, stdin=stdin, stdout=out, stderr=err), output
+                )
+            except BaseException:
+                give_up(record, self.networks, plan.joined)
+                raise
 
     def attach(self, record: ContainerRecord, *, stdin: int | None = None, output: Output) -> Attachment:
         """Join a running container, whoever started it. Raises ContainerNotRunning, Conflict."""
@@ -129,6 +153,20 @@ class Lifecycle:
             ),
             output,
         )
+
+    def connect(self, record: ContainerRecord, network: Network, aliases: tuple[str, ...], ip: str) -> None:
+        """Put it on one more network. Raises Conflict, InvalidSpec, Unsupported."""
+        rooms = self._rooms
+        with rooms.store.lock(f"container-{record.id}"):
+            wish, known = Wish(network.name, aliases, ip), self.shelf.get(record.id)
+            connect(known, wish, self.state(record), self.networks, self.shelf, rooms.sandbox)
+
+    def disconnect(self, record: ContainerRecord, network: Network) -> None:
+        """Take it off a network. Raises Conflict."""
+        rooms = self._rooms
+        with rooms.store.lock(f"container-{record.id}"):
+            known = self.shelf.get(record.id)
+            disconnect(known, network, self.state(record), self.networks, self.shelf, rooms.sandbox)
 
     def _check_mounts(self, record: ContainerRecord) -> None:
         for point in record.mounts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from minirt.errors import InvalidDocument
 from minirt.model.digest import Digest
+from minirt.networks.records import Wish
 
 __all__ = ["ContainerRecord", "MountPoint"]
 
@@ -48,6 +49,7 @@ class MountPoint:
 class ContainerRecord:
     """Everything that starting the container needs and that does not change while it lives.
 
+    ``network`` is docker's NetworkMode, ``networks`` are those it joins at each start; ``ports`` as ``-p`` takes them.
     ``argv`` is entrypoint and command joined; ``created`` RFC 3339 in UTC; ``user`` as written (looked up at
     each start, because /etc/passwd may change inside); ``stop_timeout`` in seconds.
     """
@@ -68,6 +70,10 @@ class ContainerRecord:
     stdin_open: bool = False
     mounts: tuple[MountPoint, ...] = ()
     network: str = "host"
+    networks: tuple[Wish, ...] = ()
+    ports: tuple[str, ...] = ()
+    publish_all: bool = False
+    dns: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False
     read_only: bool = False
@@ -105,6 +111,9 @@ class ContainerRecord:
                     **lists,
                     "image_id": Digest.parse(data["image_id"]),
                     "diff_ids": tuple(Digest.parse(text) for text in data["diff_ids"]),
+                    "networks": tuple(
+                        Wish(**{**wish, "aliases": tuple(wish["aliases"])}) for wish in data.get("networks", ())
+                    ),
                     "mounts": tuple(
                         MountPoint(**{**mount, "options": tuple(mount["options"])}) for mount in data["mounts"]
                     ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from minirt.model.config import ImageConfig
 from minirt.model.digest import Digest
+from minirt.networks.records import Wish
 from minirt.snapshots import LayerSource
 from minirt.volumes.specs import MountRequest
 
@@ -39,7 +40,13 @@ class CreateRequest:
     stdin_open: bool = False
     mounts: tuple[MountRequest, ...] = ()
     volumes_from: tuple[str, ...] = ()
-    network: str = "host"
+    network: str = "default"
+    networks: tuple[Wish, ...] = ()
+    aliases: tuple[str, ...] = ()
+    ip: str = ""
+    ports: tuple[str, ...] = ()
+    publish_all: bool = False
+    dns: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False
     read_only: bool = False

@@ -61,6 +61,10 @@ class Shelf:
         """Give it another name. Raises :class:`NameInUse`, :class:`InvalidSpec`."""
         return self._write(record, check_name(name))
 
+    def replace(self, record: ContainerRecord) -> None:
+        """Write what has changed of it, under the name it has."""
+        atomic_write(self.directory(record.id) / "config.json", record.to_bytes())
+
     def _write(self, record: ContainerRecord, name: str) -> ContainerRecord:
         with self._store.lock("container-names"):
             taken = {other.name: other.id for other in self.all() if other.id != record.id}

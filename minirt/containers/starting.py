@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from minirt.containers.networking import NetworkPlan
 from minirt.containers.records import ContainerRecord, MountPoint
-from minirt.errors import UsageError
 from minirt.model.spec import (
     DEFAULT_CAPABILITIES,
     BindMount,
-    HostNetwork,
     IdMapping,
     Lifetime,
-    LoopbackNetwork,
     Mount,
-    Network,
     Process,
     RootFilesystem,
     SandboxSpec,
@@ -23,7 +18,7 @@ from minirt.model.spec import (
 from minirt.snapshots import Union
 from minirt.snapshots.users import lookup_user
 
-__all__ = ["Window", "make_process", "make_spec", "network_of"]
+__all__ = ["Window", "make_process", "make_spec"]
 
 Window = tuple[int, int]
 """The size of a terminal in characters: rows, columns."""
@@ -35,6 +30,7 @@ def make_spec(
     root: RootFilesystem,
     union: Union,
     id_maps: tuple[tuple[IdMapping, ...], tuple[IdMapping, ...]],
+    plan: NetworkPlan,
     window: Window | None = None,
 ) -> SandboxSpec:
     """Raises :class:`InvalidSpec` for a user that the image does not have."""
@@ -44,9 +40,14 @@ def make_spec(
         process=make_process(record, union, window),
         hostname=record.hostname,
         mounts=tuple(_mount(point) for point in record.mounts),
-        network=network_of(record.network),
+        network=plan.network,
         lifetime=lifetime,
-        files=_files(record),
+        # They belong to the container, not to its image.
+        files={
+            "/etc/hosts": plan.hosts,
+            "/etc/hostname": f"{record.hostname}\n",
+            "/etc/resolv.conf": plan.resolv_conf,
+        },
         read_only=record.read_only,
         privileged=record.privileged,
         uid_map=id_maps[0],
@@ -91,40 +92,7 @@ def _capability(name: str) -> str:
     return upper if upper.startswith("CAP_") or upper == "ALL" else f"CAP_{upper}"
 
 
-def network_of(name: str) -> Network:
-    """``none`` or ``host``. Raises :class:`UsageError` for a network that is not there."""
-    if name == "none":
-        return LoopbackNetwork()
-    if name in ("host", "default", ""):
-        return HostNetwork()
-    raise UsageError(
-        f"network {name} not found",
-        cause="containers have `host` (the machine's network) or `none` (only loopback) so far",
-        hint="Leave --network out, or write --network none.",
-    )
-
-
 def _mount(point: MountPoint) -> Mount:
     if point.kind == "tmpfs":
         return TmpfsMount(point.destination, point.size, point.mode, point.options)
     return BindMount(point.source, point.destination, not point.read_write, propagation=point.propagation)
-
-
-def _files(record: ContainerRecord) -> dict[str, str]:
-    """/etc/hosts, /etc/hostname and /etc/resolv.conf belong to the container, not to its image."""
-    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", f"127.0.1.1\t{record.hostname}"]
-    for entry in record.extra_hosts:
-        name, _, address = entry.partition(":")
-        lines.append(f"{address}\t{name}")
-    return {
-        "/etc/hosts": "\n".join(lines) + "\n",
-        "/etc/hostname": f"{record.hostname}\n",
-        "/etc/resolv.conf": _resolv_conf() if record.network != "none" else "",
-    }
-
-
-def _resolv_conf() -> str:
-    try:
-        return Path("/etc/resolv.conf").read_text(errors="replace")
-    except OSError:
-        return ""

@@ -16,7 +16,7 @@ from minirt.engine.container_files import WithFiles
 from minirt.engine.options import make_request
 from minirt.errors import ContainerFailed, ContainerNotFound
 from minirt.model.cancel import Cancel
-from minirt.model.events import ContainerExited, ContainerRemoved
+from minirt.model.events import ContainerExited, ContainerRemoved, WarningRaised
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
@@ -33,6 +33,9 @@ class Container(WithFiles, Attachable):
     def __init__(self, engine: Engine, record: ContainerRecord) -> None:
         self._engine = engine
         self._record = record
+
+    warnings: tuple[str, ...] = ()
+    """What was different from what was asked for when it was made (docker's "WARNING:" lines)."""
 
     def __repr__(self) -> str:
         return f"<Container: {self.short_id} {self.name}>"
@@ -79,6 +82,12 @@ class Container(WithFiles, Attachable):
         """What ``docker inspect`` prints."""
         directory = self._engine.lifecycle.shelf.directory(self.id)
         return container_attributes(self._record, self.state, directory)
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        """docker-py's: ``{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}``; empty while it does not run."""
+        found: dict[str, Any] = self.attrs["NetworkSettings"]["Ports"]
+        return found
 
     def reload(self) -> None:
         """Read the record again. Raises :class:`ContainerNotFound` when the container is gone."""
@@ -242,7 +251,12 @@ class ContainerCollection:
             image, pull=options.pop("pull", "missing"), platform=options.pop("platform", None), cancel=cancel
         )
         request = make_request(source, command, options)
-        return Container(self._engine, self._engine.lifecycle.create(request, cancel))
+        warnings: list[str] = []
+        container = Container(self._engine, self._engine.lifecycle.create(request, cancel, warnings.append))
+        container.warnings = tuple(warnings)
+        for warning in warnings:
+            self._engine.report(WarningRaised("network", warning))
+        return container
 
     def run(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from minirt.engine.containers import ContainerCollection
 from minirt.engine.images import ImageCollection
 from minirt.engine.lazy import made_once
+from minirt.engine.networks import NetworkCollection
 from minirt.engine.volumes import VolumeCollection
 from minirt.images.catalog import ImageStore
 from minirt.images.removal import ImageUse
@@ -80,6 +81,7 @@ class Engine:
         self.images = ImageCollection(self)
         self.containers = ContainerCollection(self)
         self.volumes = VolumeCollection(self)
+        self.networks = NetworkCollection(self)
 
     # The rooms
 

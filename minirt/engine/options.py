@@ -16,9 +16,9 @@ __all__ = ["make_request", "words"]
 _PLAIN = {
     "name": "name", "hostname": "hostname", "tty": "terminal", "stdin_open": "stdin_open",
     "auto_remove": "auto_remove", "read_only": "read_only", "privileged": "privileged", "user": "user",
-    "stop_signal": "stop_signal", "stop_timeout": "stop_timeout",
+    "stop_signal": "stop_signal", "stop_timeout": "stop_timeout", "publish_all_ports": "publish_all", "ip": "ip",
 }  # fmt: skip
-_TUPLES = ("cap_add", "cap_drop", "volumes_from")
+_TUPLES = ("cap_add", "cap_drop", "volumes_from", "dns", "aliases")
 
 
 def words(command: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -31,7 +31,8 @@ def words(command: str | Sequence[str] | None) -> tuple[str, ...] | None:
 def make_request(image: ImageSource, command: str | Sequence[str] | None, options: Mapping[str, Any]) -> CreateRequest:
     """``options``: name, entrypoint, environment, working_dir, user, hostname, tty, stdin_open, volumes, mounts,
     tmpfs, volumes_from, network (or network_mode), labels, auto_remove, read_only, privileged, cap_add, cap_drop,
-    extra_hosts, ports (documented only), stop_signal, stop_timeout.
+    extra_hosts, stop_signal, stop_timeout; ports (docker-py's mapping, or a list of ``-p`` texts), publish_all_ports,
+    exposed_ports, dns, aliases and ip (both on the network that is named).
 
     Raises :class:`UsageError` for an option that is not one of these, :class:`InvalidSpec` for a bad value.
     """
@@ -44,9 +45,10 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     fields["cwd"] = left.pop("working_dir", None) or ""
     fields["labels"] = _labels(left.pop("labels", None))
     fields["extra_hosts"] = _pairs(left.pop("extra_hosts", None))
-    fields["network"] = left.pop("network_mode", None) or left.pop("network", None) or "host"
+    fields["network"] = left.pop("network_mode", None) or left.pop("network", None) or "default"
     left.pop("network", None)
     fields["exposed_ports"] = tuple(left.pop("exposed_ports", None) or ())
+    fields["ports"] = _ports(left.pop("ports", None))
     fields["mounts"] = _mounts(left.pop("volumes", None), left.pop("mounts", None), left.pop("tmpfs", None))
     unknown = [name for name, value in left.items() if name not in _PLAIN and value is not None]
     if unknown:
@@ -73,6 +75,21 @@ def _pairs(given: Mapping[str, str] | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(given, Mapping):
         return tuple(f"{name}:{value}" for name, value in given.items())
     return tuple(given or ())
+
+
+def _ports(given: Mapping[str, Any] | Sequence[str] | None) -> tuple[str, ...]:
+    """docker-py: ``{"80/tcp": 8080, "53/udp": ("127.0.0.1", 5353), "81": None, "82": [8082, 8083]}``."""
+    from minirt.networks.ports import parse_publish
+
+    if not isinstance(given, Mapping):
+        return tuple(str(one) for text in given or () for one in parse_publish(text))
+    texts = []
+    for port, places in given.items():
+        for place in places if isinstance(places, list) else [places]:
+            address, host = place if isinstance(place, tuple) else ("", place)
+            address = f"[{address}]" if ":" in address else address
+            texts.append(f"{address}:{host or ''}:{port}" if address else f"{host or ''}:{port}")
+    return _ports(texts)
 
 
 def _mounts(

@@ -167,9 +167,12 @@ class Networks:
             return network, claim
 
     def leave(self, network: str, container: str) -> None:
-        """Give the address back."""
+        """Give the address back, and take the network down if it was the last."""
         with bridges.network_lock(self.home, network):
             drop_claim(self.home, network, container)
+            known = self.get(network)
+            if known.subnet and not bridges.sweep(self.home, known):
+                bridges.take_down(known)
 
     def claim_of(self, network: str, container: str) -> Endpoint | None:
         return read_claim(self.home, network, container)

@@ -75,9 +75,9 @@ def test_mistakes(words: Teller, line: str, code: int, first: str, hint: str) ->
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("run -p 80:80 image", "--publish of docker run"),
+        ("run --link web image", "--link of docker run"),
         ("run --memory 64m image", "--memory of docker run"),
-        ("run --ip 1.2.3.4 image", "--ip of docker run"),
+        ("run --ip6 fd00::1 image", "--ip6 of docker run"),
         ("run --sig-proxy=false image", "--sig-proxy=false"),
         ("build --secret id=x .", "--secret of docker build"),
         ("build https://example.test/x.git", "does not fetch build contexts"),
@@ -107,7 +107,7 @@ def test_execute_raises(words: Teller) -> None:
     assert caught.value.exit_code == 125
     assert caught.value.hint == "Did you mean --name? See 'docker run --help'."
     with pytest.raises(Unsupported) as refused:
-        words.execute("run", "-p", "80:80", "image")
+        words.execute("run", "--mac-address", "02:42:00:00:00:01", "image")
     assert refused.value.exit_code == 125
 
 

@@ -26,6 +26,7 @@ from minirt.errors import (
     ImageNotFound,
     InvalidSpec,
     NameInUse,
+    NetworkNotFound,
     PathNotFound,
     UsageError,
 )
@@ -294,7 +295,7 @@ def test_what_was_asked_wrongly_is_said_before_anything_is_made(engine: Engine) 
     for error, asked in (
         (ImageNotFound, {"image": "nope:1", "pull": "never"}),
         (UsageError, {"image": BASE, "frobnicate": 1}),
-        (UsageError, {"image": BASE, "network": "nope"}),
+        (NetworkNotFound, {"image": BASE, "network": "nope"}),
         (InvalidSpec, {"image": BASE, "volumes": ["a:b:c:d"]}),
         (InvalidSpec, {"image": BASE, "volumes": ["/x:/same", "/y:/same"]}),
     ):

@@ -107,7 +107,7 @@ def container_row(
         "RunningFor": ago(attrs["Created"], now),
         "Status": status_text(attrs["State"], now),
         "State": attrs["State"]["Status"],
-        "Ports": ", ".join(sorted(config.get("ExposedPorts") or ())) if attrs["State"]["Running"] else "",
+        "Ports": ports_text(attrs["NetworkSettings"].get("Ports") or {}),
         "Names": attrs["Name"].lstrip("/"),
         "Size": _size(session, container) if sized else "0B",
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(labels.items())),
@@ -117,6 +117,18 @@ def container_row(
         "Networks": ",".join(attrs["NetworkSettings"]["Networks"]),
         "Platform": None,
     }
+
+
+def ports_text(ports: dict[str, Any]) -> str:
+    """``0.0.0.0:8080->80/tcp, 443/tcp``: published ones with the machine's port, others alone."""
+    texts = []
+    for port, places in sorted(ports.items()):
+        for place in places or ():
+            address = f"[{place['HostIp']}]" if ":" in place["HostIp"] else place["HostIp"]
+            texts.append(f"{address}:{place['HostPort']}->{port}")
+        if not places:
+            texts.append(port)
+    return ", ".join(texts)
 
 
 def _image_name(session: Session, attrs: dict[str, Any]) -> str:

@@ -1,31 +1,68 @@
-"""``network ls`` and ``network inspect``: the two networks there are so far, ``host`` and ``none``."""
+"""``network create``, ``ls``, ``inspect``, ``connect``, ``disconnect``, ``rm``, ``prune``."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from minirt.cli.commands.inspect import show
-from minirt.cli.common import FORMAT, INSPECT_FORMAT, filter_flag
-from minirt.cli.grammar import command, switch
+from minirt.cli.common import FORMAT, INSPECT_FORMAT, confirmed, each, filter_flag
+from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.tables import Listing
-from minirt.cli.values import Filters
-from minirt.errors import NetworkNotFound
+from minirt.cli.values import Filters, label_pair
+from minirt.errors import ContainerNotFound, NetworkNotFound
 
-__all__ = ["inspect", "ls"]
+__all__ = ["connect", "create", "disconnect", "find", "inspect", "ls", "prune", "rm"]
 
-DRIVERS = {"host": "host", "none": "null"}
 LISTING = Listing(
-    {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "Labels": "LABELS"},
+    {
+        "ID": "NETWORK ID",
+        "Name": "NAME",
+        "Driver": "DRIVER",
+        "Scope": "SCOPE",
+        "IPv4": "IPV4",
+        "IPv6": "IPV6",
+        "Internal": "INTERNAL",
+        "Labels": "LABELS",
+        "Label": "LABEL",
+        "CreatedAt": "CREATED AT",
+    },
     ("ID", "Name", "Driver", "Scope"),
     "ID",
 )
+_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 
 
-def _identity(name: str) -> str:
-    # They are the same on every machine, so their ids may be too.
-    return hashlib.sha256(f"minirt network {name}".encode()).hexdigest()
+@command(
+    "create",
+    "Create a network",
+    usage="[OPTIONS] NETWORK",
+    arity=(1, 1),
+    flags=[
+        value("--driver", "d", "Driver to manage the Network", default="bridge"),
+        value("--gateway", "", "IPv4 Gateway for the subnet"),
+        switch("--internal", "", "Restrict external access to the network"),
+        values("--label", "", "Set metadata on a network", parse=label_pair),
+        value("--subnet", "", "Subnet in CIDR format that represents a network segment"),
+        switch("--attachable", "", "Enable manual container attachment"),
+        absent("--aux-address", "", "Auxiliary IPv4 addresses used by Network driver", word="map"),
+        absent("--ip-range", "", "Allocate container ip from a sub-range", word="strings"),
+        absent("--ipam-driver", "", "IP Address Management Driver"),
+        absent("--ipv6", "", "Enable or disable IPv6 address assignment", word=""),
+        absent("--opt", "o", "Set driver specific options", word="map"),
+        absent("--scope", "", "Control the network's scope"),
+    ],
+)
+def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    network = session.engine.networks.create(
+        arguments[0],
+        options["driver"],
+        subnet=options["subnet"],
+        gateway=options["gateway"],
+        internal=options["internal"],
+        labels=dict(options["label"]),
+    )
+    session.print(f"{network.id}\n")
 
 
 @command(
@@ -39,19 +76,40 @@ def _identity(name: str) -> str:
     ],
 )
 def ls(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    filters = Filters(options["filters"], ("driver", "id", "name", "scope", "type"))
-    rows = [
-        {
-            "ID": _identity(name) if options["no_trunc"] else _identity(name)[:12],
-            "Name": name,
-            "Driver": driver,
-            "Scope": "local",
-            "Labels": "",
-        }
-        for name, driver in DRIVERS.items()
-        if filters.contains("name", name) and filters.allows("driver", driver)
-    ]
+    filters = Filters(options["filters"], _FILTERS)
+    dangling = filters.boolean("dangling")
+    rows = []
+    for network in session.engine.networks.list():
+        attrs = network.attrs
+        kind = "builtin" if network.stored.built_in else "custom"
+        if dangling is not None and dangling == (bool(attrs["Containers"]) or kind == "builtin"):
+            continue
+        if (
+            filters.contains("name", network.name)
+            and filters.contains("id", network.id)
+            and filters.allows("driver", attrs["Driver"])
+            and filters.allows("scope", attrs["Scope"])
+            and filters.allows("type", kind)
+            and filters.labels(attrs["Labels"])
+        ):
+            rows.append(_row(attrs, options["no_trunc"]))
     session.print(LISTING.render(rows, form=options["form"], quiet=options["quiet"]))
+
+
+def _row(attrs: dict[str, Any], whole: bool) -> dict[str, Any]:
+    labels: dict[str, str] = attrs["Labels"]
+    return {
+        "ID": attrs["Id"] if whole else attrs["Id"][:12],
+        "Name": attrs["Name"],
+        "Driver": attrs["Driver"],
+        "Scope": attrs["Scope"],
+        "IPv4": "true",
+        "IPv6": "false",
+        "Internal": str(attrs["Internal"]).lower(),
+        "Labels": ",".join(f"{name}={text}" for name, text in sorted(labels.items())),
+        "Label": lambda name: labels.get(name, ""),
+        "CreatedAt": attrs["Created"],
+    }
 
 
 @command(
@@ -68,21 +126,80 @@ def inspect(session: Session, arguments: tuple[str, ...], **options: Any) -> Non
 
 def find(session: Session, name: str) -> dict[str, Any]:
     """The network of that name or id. Raises :class:`NetworkNotFound`."""
-    for known, driver in DRIVERS.items():
-        if name == known or (len(name) > 3 and _identity(known).startswith(name)):
-            containers = {
-                container.id: {"Name": container.name}
-                for container in session.engine.containers.list()
-                if known in container.attrs["NetworkSettings"]["Networks"]
-            }
-            return {
-                "Name": known,
-                "Id": _identity(known),
-                "Scope": "local",
-                "Driver": driver,
-                "Internal": False,
-                "Containers": containers,
-                "Options": {},
-                "Labels": {},
-            }
-    raise NetworkNotFound(f"network {name} not found", hint="There are host and none.")
+    return dict(session.engine.networks.get(name).attrs)
+
+
+@command(
+    "connect",
+    "Connect a container to a network",
+    usage="[OPTIONS] NETWORK CONTAINER",
+    arity=(2, 2),
+    operands="network",
+    flags=[
+        values("--alias", "", "Add network-scoped alias for the container"),
+        value("--ip", "", "IPv4 address (e.g., 172.30.100.104)"),
+        absent("--driver-opt", "", "driver options for the network", word="strings"),
+        absent("--ip6", "", "IPv6 address (e.g., 2001:db8::33)"),
+        absent("--link", "", "Add link to another container", word="list"),
+        absent("--link-local-ip", "", "Add a link-local address for the container", word="strings"),
+    ],
+)
+def connect(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    network, container = arguments
+    found = session.engine.networks.get(network)
+    found.connect(container, aliases=options["alias"], ipv4_address=options["ip"] or None)
+
+
+@command(
+    "disconnect",
+    "Disconnect a container from a network",
+    usage="[OPTIONS] NETWORK CONTAINER",
+    arity=(2, 2),
+    operands="network",
+    flags=[switch("--force", "f", "Force the container to disconnect from a network")],
+)
+def disconnect(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    network, container = arguments
+    try:
+        session.engine.networks.get(network).disconnect(container, force=options["force"])
+    except ContainerNotFound:
+        if not options["force"]:
+            raise
+
+
+@command(
+    "rm",
+    "Remove one or more networks",
+    usage="NETWORK [NETWORK...]",
+    arity=(1, None),
+    operands="network",
+    flags=[switch("--force", "f", "Do not error if the network does not exist")],
+)
+def rm(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    def remove(name: str) -> str | None:
+        try:
+            session.engine.networks.get(name).remove()
+        except NetworkNotFound:
+            if not options["force"]:
+                raise
+            return None
+        return name
+
+    each(session, arguments, remove)
+
+
+@command(
+    "prune",
+    "Remove all unused networks",
+    flags=[
+        absent("--filter", "", "Provide filter values", word="filter"),
+        switch("--force", "f", "Do not prompt for confirmation"),
+    ],
+)
+def prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    warning = "This will remove all custom networks not used by at least one container."
+    if not confirmed(session, warning, options["force"]):
+        return
+    removed = session.engine.networks.prune()["NetworksDeleted"]
+    if removed:
+        session.print("Deleted Networks:\n" + "".join(f"{name}\n" for name in removed) + "\n")

@@ -97,6 +97,8 @@ def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any
         cancel=session.cancel,
         **prepared,
     )
+    for warning in container.warnings:
+        session.complain(f"WARNING: {warning}\n")
     if id_file is not None:
         with _removed_on_failure(container, True):
             _write_id(id_file, container.id)
