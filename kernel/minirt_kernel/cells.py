@@ -22,6 +22,7 @@ __all__ = [
     "Cell",
     "DockerCell",
     "DockerfileCell",
+    "DockerfileLine",
     "GraphCell",
     "PythonCell",
     "RunCell",
@@ -68,11 +69,19 @@ class GraphCell:
     line: int
 
 
-Cell = PythonCell | DockerfileCell | RunCell | DockerCell | GraphCell
+@dataclass(frozen=True, slots=True)
+class DockerfileLine:
+    """``arguments`` follow ``%dockerfile``: cells to a file, or a file to cells."""
+
+    arguments: str
+    line: int
+
+
+Cell = PythonCell | DockerfileCell | RunCell | DockerCell | GraphCell | DockerfileLine
 
 _MAGIC = re.compile(r"(?P<blank>(?:[ \t]*\n)*)[ \t]*%%(?P<name>dockerfile|run)(?P<options>(?:[ \t][^\n]*)?)(?:\n|$)")
 _FIRST_WORD = re.compile(r"(?:\$[ \t]+)?(?:sudo[ \t]+)?%?docker(?:[ \t]+(?P<next>\S+)|[ \t]*$)")
-_GRAPH = re.compile(r"%graph(?P<arguments>(?:[ \t][^\n]*)?)$")
+_LINE = re.compile(r"%(?P<name>graph|dockerfile)(?P<arguments>(?:[ \t][^\n]*)?)$")
 # What may follow a name in Python: `docker = 3`, `FROM, x = 1, 2`, `docker is None` …
 _PYTHON_NEXT = re.compile(
     r"(?:[=+*/%(\[.,:|&<>!@^;)\]}~]|-(?!-?[A-Za-z])|(?:in|is|and|or|if|else|not|for|as)(?![\w-]))"
@@ -88,9 +97,9 @@ def classify(text: str, defined: Callable[[str], bool] = lambda _name: False) ->
         kind = DockerfileCell if magic["name"] == "dockerfile" else RunCell
         return kind(magic["options"].strip(), body, line)
     number, first = _first_code_line(text)
-    graph = _GRAPH.match(first)
-    if graph and all(_COMMENT_OR_BLANK.match(line) for line in text.split("\n")[number:]):
-        return GraphCell(graph["arguments"].strip(), number)
+    one = _LINE.match(first)
+    if one and all(_COMMENT_OR_BLANK.match(line) for line in text.split("\n")[number:]):
+        return (GraphCell if one["name"] == "graph" else DockerfileLine)(one["arguments"].strip(), number)
     if _starts_docker(first, defined) and (not first.startswith("%") or _only_docker(text)):
         return DockerCell(text)
     if is_bare_dockerfile(text):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from minirt.errors import ContainerFailed, Location, MinirtError, NotFound, UsageError
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
-from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
+from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
+from minirt_kernel.chain import Link, Piece, read_wish
 from minirt_kernel.expansion import expand, names_docker
 from minirt_kernel.feed import CellStream, Feed
 from minirt_kernel.words import Word, parse_commands, parse_words
@@ -36,25 +39,73 @@ async def run_cell(runtime: Runtime, text: str) -> None:
             from minirt_kernel.graphs import show
 
             await show(runtime, cell.arguments)
+        case DockerfileLine() as cell:
+            from minirt_kernel.dockerfile_files import dockerfile_line
+
+            dockerfile_line(runtime, cell.arguments, cell.line)
 
 
 async def build(runtime: Runtime, cell: DockerfileCell) -> None:
-    """``%%dockerfile``: docker build, whose Dockerfile is the cell and whose context is the notebook's folder."""
+    """``%%dockerfile``: docker build, whose Dockerfile is the cell and whose context is the notebook's folder.
+
+    With ``--continue`` the Dockerfile is the one of an earlier cell, and this cell after it.
+    """
     words = parse_words(cell.options, SOURCE, cell.line - 1) if cell.options else ()
+    key, number = runtime.cell_key
+    known: list[Link] = []
 
     def job(feed: Feed, cancel: Cancel) -> None:
-        arguments = _expanded(runtime, words, feed, cancel)
-        options, context = _split("build", arguments)
-        if "file" in options:
-            raise _two_dockerfiles(cell)
-        argv = ["build", "--file", "-", *arguments, *([] if context else ["."])]
+        link, argv = _linked(runtime, cell, _expanded(runtime, words, feed, cancel), Link(key, _piece(cell, number)))
+        known.append(link)
         try:
-            _execute(runtime, feed, cancel, argv, stdin=_bytes(cell.text))
+            _execute(runtime, feed, cancel, argv, stdin=_bytes(link.text))
         except MinirtError as error:
-            faults.shift(error, "Dockerfile", cell.line - 1, SOURCE)
+            if error.where is not None and error.where.source == "Dockerfile":
+                error.where = link.place(error.where)
             raise
 
-    await perform(job, runtime.presenter)
+    def place(line: int) -> int | None:
+        link = known[0]
+        return link.place(Location("Dockerfile", line)).line if link.owns(line) else None
+
+    await perform(job, functools.partial(runtime.presenter, place=place))
+    new = runtime.chain.is_new(key)
+    runtime.chain.keep(known[0])
+    if new and runtime.pending is not None:
+        from minirt_kernel.dockerfile_files import next_cell
+
+        next_cell(runtime)
+
+
+def _piece(cell: DockerfileCell, number: int) -> Piece:
+    return Piece(cell.text, cell.line, number)
+
+
+_INHERITED = ("build-arg", "build-context", "network", "platform", "secret")
+
+
+def _linked(runtime: Runtime, cell: DockerfileCell, arguments: list[str], link: Link) -> tuple[Link, list[str]]:
+    """The cell as a link of the chain, and its ``docker build``: options that decide steps go on, names do not."""
+    where = _magic_line(cell)
+    wish, arguments = read_wish(arguments, where)
+    options, operands = _read_options("build", arguments)
+    if any(name == "file" for name, _ in options):
+        raise _two_dockerfiles(cell)
+    given = tuple(f"--{name}={value}" for name, value in options if name in _INHERITED)
+    context = operands[0] if operands else ""
+    if wish is not None:
+        parent = runtime.chain.parent(wish, link.key, where)
+        given = (*parent.options, *given)
+        context = context or parent.context
+        arguments = [*parent.options, *arguments]
+        link = replace(link, parent=parent)
+    link = replace(link, options=given, context=context)
+    return link, ["build", "--file", "-", *arguments, *([] if operands else [context or "."])]
+
+
+def _magic_line(cell: DockerfileCell) -> Location:
+    text = f"%%dockerfile {cell.options}".rstrip()
+    return Location(SOURCE, cell.line - 1, 1, len(text), text)
 
 
 async def run_script(runtime: Runtime, cell: RunCell) -> None:
@@ -122,13 +173,17 @@ def _execute(runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, s
 
 def _split(command: str, arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     """The options by long name, and what is not an option: the build's context, or image and command."""
+    found, rest = _read_options(command, arguments)
+    return dict(found), rest
+
+
+def _read_options(command: str, arguments: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     from minirt.cli.flags import FlagShape, split
     from minirt.cli.tree import load
 
     known = load(command)
     shapes = [*(flag.shape for flag in known.flags), FlagShape("help", "", False)]
-    found, rest = split(arguments, shapes, interspersed=known.allow_interspersed_args)
-    return dict(found), rest
+    return split(arguments, shapes, interspersed=known.allow_interspersed_args)
 
 
 def _refuse_archives(argv: list[str]) -> None:
@@ -184,10 +239,9 @@ def _bytes(text: str) -> bytes:
 
 
 def _two_dockerfiles(cell: DockerfileCell) -> UsageError:
-    text = f"%%dockerfile {cell.options}"
     return UsageError(
         "%%dockerfile takes no -f: the cell itself is the Dockerfile",
-        where=Location(SOURCE, cell.line - 1, 1, len(text), text),
+        where=_magic_line(cell),
         hint="Leave -f out, or build the file with a cell such as: docker build -f FILE -t NAME .",
     )
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from minirt.errors import MinirtError
 from minirt_kernel import facade
-from minirt_kernel.cells import Cell, DockerCell, DockerfileCell, GraphCell, PythonCell, RunCell, classify
+from minirt_kernel.cells import (
+    Cell,
+    DockerCell,
+    DockerfileCell,
+    DockerfileLine,
+    GraphCell,
+    PythonCell,
+    RunCell,
+    classify,
+)
+from minirt_kernel.dockerfile_files import FLAGS
 from minirt_kernel.dockerfile_text import Spot, locate, stage_names, variable_names
 from minirt_kernel.facade import Item
 from minirt_kernel.graphs import KINDS
@@ -41,13 +51,16 @@ def offer(runtime: Runtime, code: str, cursor: int) -> Offer:
     match cell:
         case DockerfileCell() | RunCell() if line.lstrip().startswith("%%"):
             command = "build" if isinstance(cell, DockerfileCell) else "run"
-            return _docker(runtime, [command], line.lstrip().partition(" ")[2], cursor)
+            found = _docker(runtime, [command], line.lstrip().partition(" ")[2], cursor)
+            return _with_continue(found, line) if command == "build" else found
         case DockerfileCell():
             return _dockerfile(runtime, cell, code, cursor)
         case DockerCell():
             return _docker(runtime, [], command_line(code, cursor), cursor)
         case GraphCell():
             return _graph(runtime, line, cursor)
+        case DockerfileLine():
+            return _dockerfile_line(line, cursor)
     return Offer(cursor)
 
 
@@ -101,7 +114,7 @@ def is_complete(cell: Cell, code: str) -> bool:
         except MinirtError:
             return code.endswith("\n\n")
         return not code.rstrip(" ").endswith("\\")
-    return isinstance(cell, GraphCell) or code.endswith("\n\n")
+    return isinstance(cell, GraphCell | DockerfileLine) or code.endswith("\n\n")
 
 
 def command_line(code: str, cursor: int) -> str:
@@ -121,6 +134,22 @@ def _docker(runtime: Runtime, before: list[str], line: str, cursor: int) -> Offe
     items = facade.docker_items(runtime, [*before, *words, typed])
     # docker's --flag=value: only the value is being typed, but the whole word is replaced.
     return Offer(cursor - len(typed), tuple(items))
+
+
+def _with_continue(found: Offer, line: str) -> Offer:
+    typed = "" if line[-1:].isspace() else line.rpartition(" ")[2]
+    if not typed.startswith("-") or not "--continue".startswith(typed) or "--continue" in line.split():
+        return found
+    ours = Item("--continue", "flag", "Go on from the last cell's Dockerfile; --continue=3: from that of cell [3]")
+    return Offer(found.start, (ours, *found.items))
+
+
+def _dockerfile_line(line: str, cursor: int) -> Offer:
+    words = line.split()
+    typed = "" if line[-1:].isspace() else words.pop()
+    if words[-1:] in (["--export"], ["--import"]):
+        return _starting(typed, cursor, facade.path_items(Path(), typed))
+    return _starting(typed, cursor, [Item(name, "flag", text) for name, text in FLAGS.items()])
 
 
 def _graph(runtime: Runtime, line: str, cursor: int) -> Offer:

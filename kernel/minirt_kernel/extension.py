@@ -12,7 +12,7 @@ from minirt_kernel.runtime import LazyEngine, Runtime
 
 __all__ = ["MAGICS", "load", "unload"]
 
-MAGICS = {"cell": ("dockerfile", "run"), "line": ("docker", "graph")}
+MAGICS = {"cell": ("dockerfile", "run"), "line": ("docker", "dockerfile", "graph")}
 
 
 def load(shell: Any) -> Runtime:

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from minirt_kernel import facade
-from minirt_kernel.cells import DockerCell, DockerfileCell, GraphCell, RunCell, classify
+from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
 from minirt_kernel.completion import command_line
+from minirt_kernel.dockerfile_files import FLAGS
 from minirt_kernel.dockerfile_text import locate
 from minirt_kernel.graphs import KINDS
 
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "inspect_reply"]
 
+_CONTINUE = (
+    "`--continue`: the cell goes on from the last Dockerfile cell, as if both were one file; `--continue=3` from cell "
+    "[3]. A cell that runs again goes on from where it did before.\n\n"
+)
 _DOCKERFILE = (
-    "`%%dockerfile`: the cell is a Dockerfile; the context is the notebook's folder. Options are those of:\n\n"
+    "`%%dockerfile`: the cell is a Dockerfile; the context is the notebook's folder.\n\n"
+    f"{_CONTINUE}The other options are those of:\n\n"
 )
 _RUN = "`%%run`: the cell is a script for the image's shell, in a new container. Options are those of:\n\n"
 
@@ -41,6 +47,8 @@ def explain(runtime: Runtime, code: str, cursor: int) -> str:
         case DockerfileCell() | RunCell() if line.startswith("%%"):
             command, about = ("build", _DOCKERFILE) if isinstance(cell, DockerfileCell) else ("run", _RUN)
             words = line.split()[1:]
+            if words and words[-1].startswith("--continue") and command == "build":
+                return _CONTINUE
             return help_for([command, *words]) if words else about + help_for([command])
         case DockerfileCell():
             offset = len(code) - len(cell.text)
@@ -49,6 +57,10 @@ def explain(runtime: Runtime, code: str, cursor: int) -> str:
             return help_for(command_line(code, end).split())
         case GraphCell():
             return "`%graph` draws:\n\n" + "\n".join(f"- `{kind}`: {text}" for kind, text in KINDS.items())
+        case DockerfileLine():
+            return "`%dockerfile` goes between cells and files:\n\n" + "\n".join(
+                f"- `{flag}`: {text}" for flag, text in FLAGS.items()
+            )
     return ""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class
 
 if TYPE_CHECKING:
     from minirt_kernel.runtime import Runtime
@@ -23,13 +23,15 @@ class MinirtMagics(Magics):
         super().__init__(shell)
         self._runtime = runtime
 
-    @cell_magic
-    def dockerfile(self, line: str, cell: str) -> None:
-        """Build an image: ``%%dockerfile -t NAME[:TAG] [docker build's flags] [CONTEXT]``.
+    @line_cell_magic
+    def dockerfile(self, line: str, cell: str | None = None) -> None:
+        """Build an image: ``%%dockerfile [--continue] -t NAME[:TAG] [docker build's flags] [CONTEXT]``.
 
-        The cell is the Dockerfile; the context is the notebook's folder if none is given.
+        The cell is the Dockerfile; the context is the notebook's folder if none is given. With ``--continue`` the
+        cell goes on from the last one. ``%dockerfile --export FILE`` writes the Dockerfile that the cells amount to,
+        ``%dockerfile --import FILE`` turns a Dockerfile into cells.
         """
-        self._runtime.cell_now(f"%%dockerfile {line}\n{cell}")
+        self._runtime.cell_now(f"%dockerfile {line}" if cell is None else f"%%dockerfile {line}\n{cell}")
 
     @cell_magic("run")  # type: ignore[arg-type]
     def run_in_container(self, line: str, cell: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
-__all__ = ["NotebookPage", "Page", "TerminalPage", "page_of"]
+__all__ = ["NotebookPage", "Page", "TerminalPage", "cell_key", "page_of"]
 
 
 class Page(Protocol):
@@ -58,3 +58,14 @@ class TerminalPage:
 def page_of(shell: Any) -> Page:
     """The page of an IPython shell."""
     return NotebookPage() if getattr(shell, "kernel", None) is not None else TerminalPage()
+
+
+def cell_key(shell: Any) -> tuple[str, int]:
+    """The cell that runs: its id, where the front end sends one, and its execution count.
+
+    Without an id (nbconvert, a terminal) every run is a cell of its own.
+    """
+    number = int(shell.execution_count)
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    found = ((parent or {}).get("metadata") or {}).get("cellId")
+    return (str(found) if found else f"run {number}"), number

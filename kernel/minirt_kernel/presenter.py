@@ -21,7 +21,10 @@ from minirt_kernel.transcript import Transcript
 if TYPE_CHECKING:
     from minirt.views import BuildView, Graph
 
-__all__ = ["FRAMES_PER_SECOND", "Presenter", "draw"]
+__all__ = ["FRAMES_PER_SECOND", "Place", "Presenter", "draw"]
+
+Place = Callable[[int], int | None]
+"""A line of the Dockerfile as a line of the cell; None if it stands in another cell."""
 
 FRAMES_PER_SECOND = 8
 _DRAWING_SHARE = 1 / 20
@@ -44,13 +47,15 @@ def draw(graph: Graph, *, final: bool) -> dict[str, Any]:
 class Presenter:
     """One command's life on the page. ``live`` False: the picture comes once, when nothing more will change."""
 
-    def __init__(self, page: Page, feed: Feed, *, live: bool, keep: Callable[[Graph], None]) -> None:
+    def __init__(
+        self, page: Page, feed: Feed, *, live: bool, keep: Callable[[Graph], None], place: Place | None = None
+    ) -> None:
         self._page = page
         self._feed = feed
         self._live = live and page.moves
         self._keep = keep
         self._view: BuildView | None = None
-        self._transcript = Transcript()
+        self._transcript = Transcript(place)
         self._held: list[Text] = []
         self._display_id = ""
         self._shown = False

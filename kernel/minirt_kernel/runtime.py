@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from minirt_kernel.chain import Chain
 from minirt_kernel.feed import CellStream, Feed
-from minirt_kernel.page import page_of
+from minirt_kernel.page import cell_key, page_of
 
 if TYPE_CHECKING:
     from minirt.cli import Session
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from minirt.model.cancel import Cancel
     from minirt.model.events import EventSink
     from minirt.views import Graph
-    from minirt_kernel.presenter import Presenter
+    from minirt_kernel.dockerfile_files import Import
+    from minirt_kernel.presenter import Place, Presenter
 
 __all__ = ["LazyEngine", "Runtime"]
 
@@ -35,6 +37,9 @@ class Runtime:
         self.shell = shell
         self.page = page_of(shell)
         self.last_graph: Graph | None = None
+        self.chain = Chain()
+        self.exported: dict[Path, str] = {}
+        self.pending: Import | None = None
         self._engine: Any = None
         self._settings: Settings | None = None
         self._lock = threading.RLock()
@@ -99,10 +104,16 @@ class Runtime:
 
         block(self.cell(text))
 
-    def presenter(self, feed: Feed) -> Presenter:
+    @property
+    def cell_key(self) -> tuple[str, int]:
+        """The cell that runs: a name that stays the same each time it runs, and the number in its brackets."""
+        return cell_key(self.shell)
+
+    def presenter(self, feed: Feed, place: Place | None = None) -> Presenter:
+        """``place`` says where in the cell a line of the Dockerfile stands; None for a line of another cell."""
         from minirt_kernel.presenter import Presenter
 
-        return Presenter(self.page, feed, live=self.settings.live, keep=self._keep)
+        return Presenter(self.page, feed, live=self.settings.live, keep=self._keep, place=place)
 
     def _keep(self, graph: Graph) -> None:
         self.last_graph = graph

@@ -11,18 +11,32 @@ above its output, so that the two can be matched, and comes again when another s
 from __future__ import annotations
 
 import codecs
+import re
+from collections.abc import Callable
 
-from minirt.model.events import BuildStarted, Event, StepFailed, StepFinished, StepOutput
+from minirt.model.events import (
+    BuildFailed,
+    BuildFinished,
+    BuildStarted,
+    Event,
+    StepFailed,
+    StepFinished,
+    StepOutput,
+    WarningRaised,
+)
 
 __all__ = ["Transcript"]
 
 _WIDEST = 100
+_LINE = re.compile(r"\bline (\d+)")
 
 
 class Transcript:
     """Events in, text out. Lines of stages that run at the same time are never mixed within a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[int], int | None] | None = None) -> None:
+        self._place = place
+        self._warnings: list[WarningRaised] = []
         self._titles: dict[str, str] = {}
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         self._partial: dict[str, str] = {}
@@ -38,7 +52,33 @@ class Transcript:
             return self._output(event.step, event.data)
         elif isinstance(event, StepFinished | StepFailed):
             return self._end(event.step)
+        elif isinstance(event, WarningRaised):
+            self._warnings.append(event)
+        elif isinstance(event, BuildFinished | BuildFailed):
+            return self._told()
         return ""
+
+    def _told(self) -> str:
+        """The warnings of this cell's own lines, at the end, where BuildKit has them too."""
+        warnings, self._warnings = self._warnings, []
+        texts = []
+        for warning in warnings:
+            line: int | None = warning.line
+            if self._place is not None and warning.line:
+                line = self._place(warning.line)
+            if line is not None:
+                texts.append(_warning(warning, line, self._in_the_cell(warning.message)))
+        start = "\n" if self._open else ""
+        return start + "".join(dict.fromkeys(texts))
+
+    def _in_the_cell(self, message: str) -> str:
+        """Lines that the message names, too, as they are counted in the cell."""
+
+        def moved(match: re.Match[str]) -> str:
+            line = self._place(int(match[1])) if self._place is not None else None
+            return match[0] if line is None else f"line {line}"
+
+        return _LINE.sub(moved, message)
 
     def _output(self, step: str, data: bytes) -> str:
         decoder = self._decoders.setdefault(step, codecs.getincrementaldecoder("utf-8")(errors="replace"))
@@ -73,3 +113,16 @@ class Transcript:
         title = self._titles.get(step, f"step {step}")
         first, _, more = title.partition("\n")
         return first[: _WIDEST - 1] + "…" if len(first) > _WIDEST or more else first
+
+
+def _warning(warning: WarningRaised, line: int, message: str) -> str:
+    place = f", line {line}" if line else ""
+    lines = [f"⚠ {warning.rule}{place}: {message}"]
+    if warning.excerpt:
+        lines.append(f"    {warning.excerpt.strip()}")
+    if warning.why:
+        lines.append(f"  Why: {warning.why}")
+    if warning.better:
+        better = warning.better.split("\n")
+        lines += ["  Better:", *(f"    {one}" for one in better)]
+    return "".join(f"{one}\n" for one in lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minirt.build.cache import BuildCache
+from minirt.build.checking import find
 from minirt.build.config_steps import with_label
 from minirt.build.contenthash import FileHashes
 from minirt.build.context import Tree, open_context
@@ -16,12 +17,13 @@ from minirt.build.job import Job, Scratchpad, timestamp
 from minirt.build.plan import Plan, make_plan
 from minirt.build.request import BuildRequest, Resolver
 from minirt.build.state import StageState
-from minirt.dockerfile import Dockerfile, parse
+from minirt.dockerfile import parse
+from minirt.dockerfile.checks import Finding
 from minirt.errors import MinirtError, PathNotFound
 from minirt.model.cancel import Cancel
 from minirt.model.config import History, ImageConfig
 from minirt.model.digest import Digest
-from minirt.model.events import BuildFailed, BuildFinished, EventSink, ImageTagged, WarningRaised, ignore
+from minirt.model.events import BuildFailed, BuildFinished, EventSink, ImageTagged, ignore
 from minirt.model.manifest import CONFIG, MANIFEST, Descriptor, Manifest
 from minirt.model.reference import Reference
 from minirt.sandbox import Sandbox
@@ -73,7 +75,6 @@ class Builder:
         try:
             with self.store.lease():
                 dockerfile = parse(request.dockerfile, request.source)
-                self._warn(dockerfile, on_event)
                 plan = make_plan(dockerfile, request.target, request.build_args, request.platform)
                 job = Job(self, request, plan, self._contexts(request), scratchpad, on_event, cancel)
                 state = execute(job, self.resolver)
@@ -87,10 +88,14 @@ class Builder:
         on_event(BuildFinished(str(result.image_id), time.monotonic() - started))
         return result
 
-    @staticmethod
-    def _warn(dockerfile: Dockerfile, on_event: EventSink) -> None:
-        for notice in dockerfile.warnings:
-            on_event(WarningRaised(notice.name, notice.message, notice.location.line))
+    def check(self, request: BuildRequest) -> tuple[Finding, ...]:
+        """The findings of the build checks, without building; base images are looked at where they are here already.
+
+        Raises :class:`DockerfileError`, :class:`PathNotFound`.
+        """
+        dockerfile = parse(request.dockerfile, request.source)
+        make_plan(dockerfile, request.target, request.build_args, request.platform)
+        return find(request, dockerfile, self._contexts(request).get(""))
 
     def _contexts(self, request: BuildRequest) -> dict[str, Tree]:
         """The trees to copy from, by name. Raises :class:`PathNotFound`."""

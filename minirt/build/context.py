@@ -66,11 +66,11 @@ class IgnoreFilter:
     """.dockerignore, or ``--exclude``, as a :class:`Skip`."""
 
     def __init__(self, ignore: Ignore) -> None:
-        self._ignore = ignore
+        self.ignore = ignore
         self.prunes = ignore.prunes
 
     def __call__(self, path: str, is_directory: bool) -> bool:
-        return self._ignore.excludes(path, is_directory)
+        return self.ignore.excludes(path, is_directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from minirt.build.bases import Bases, check_depth, with_all_triggers
+from minirt.build.checking import report
 from minirt.build.job import Job
 from minirt.build.plan import SourceRef, StagePlan
 from minirt.build.request import Resolver
@@ -69,6 +70,7 @@ class _Execution:
     def alone(self) -> StageState:
         """One stage needs no thread."""
         self._begin()
+        report(self.job, self.starts)
         if len(self.job.plan.stages) > 1:  # a trigger of the base copies from another stage
             with _own_cancel(self.job):
                 return self._run_all()
@@ -77,6 +79,7 @@ class _Execution:
 
     def together(self) -> StageState:
         self._begin()
+        report(self.job, self.starts)
         return self._run_all()
 
     def _begin(self) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from minirt.dockerfile.help import InstructionHelp
     from minirt.engine.facade import Engine
 
-__all__ = ["Engine", "dockerfile_help", "dockerfile_keywords"]
+__all__ = ["Engine", "dockerfile_help", "dockerfile_keywords", "dockerfile_parts"]
 
 
 def dockerfile_help(keyword: str) -> InstructionHelp | None:
@@ -23,6 +23,13 @@ def dockerfile_keywords() -> tuple[str, ...]:
     from minirt.dockerfile.help import keywords
 
     return keywords()
+
+
+def dockerfile_parts(text: str, source: str = "Dockerfile") -> tuple[str, ...]:
+    """A Dockerfile's instructions as text, one each. Raises :class:`DockerfileError`."""
+    from minirt.dockerfile.parts import instruction_texts
+
+    return instruction_texts(text, source)
 
 
 def __getattr__(name: str) -> Any:

@@ -141,12 +141,20 @@ class StepFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WarningRaised(Event):
-    """Something legal that is likely not meant. ``rule`` is the check's name, ``line`` 0 when it has none."""
+    """Something legal that is likely not meant. ``rule`` is the check's name, ``line`` 0 when it has none.
+
+    ``why`` it matters is a sentence, ``better`` the lines to write instead (empty for none), ``excerpt`` the text of
+    the line as it stands, ``url`` a page that says more.
+    """
 
     rule: str
     message: str
     line: int = 0
     step: str = ""
+    why: str = ""
+    better: str = ""
+    excerpt: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,10 @@ def step_tooltip(step: StepState, state: BuildState, *, stable: bool) -> str:
         lines.append(f"{plural(step.lines, 'line')} of output; the last: {step.last_line}")
     if step.message:
         lines.append(step.message)
-    lines += [f"Warning {warning.rule}: {warning.message}" for warning in step.warnings]
+    for warning in step.warnings:
+        lines.append(f"Warning {warning.rule}: {_cut(warning.message, 300)}")
+        if warning.why:
+            lines.append(warning.why)
     return "\n".join(lines)
 
 
