@@ -1,15 +1,54 @@
-"""Control groups: which version the machine has, and putting a container into a group of its own.
+"""Control groups: limits, freezing and counting for all processes of a container (cgroups(7)).
 
-Version 1 mounts each controller at a place of its own; version 2 is one tree (cgroups(7)).
+Version 1 mounts each controller at a place of its own; version 2 is one tree, in which an ordinary user may own a
+part that systemd delegated to him. Both are hidden behind :class:`Group`: one directory a hierarchy.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 
-__all__ = ["cgroup_version", "own_cgroup", "writable"]
+from minirt.model.spec import Resources
+
+__all__ = ["CONTROLLERS", "Group", "Tree", "Usage", "cgroup_version", "find_tree", "needed", "own_cgroup"]
 
 _MOUNT = "/sys/fs/cgroup"
+CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
+_FIRST_VERSION = ("memory", "cpu", "cpuacct", "cpuset", "pids", "freezer")
+_PERIOD = 100_000  # microseconds, the kernel's default and docker's
+_PATIENCE = 2.0  # seconds to wait for a freezer
+_MANY = 1 << 62  # what version 1 says for "no limit" is above this
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Where groups can be made: controller -> directory. In version 2 it is one directory, under the name ``""``."""
+
+    version: int
+    places: Mapping[str, str]
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """Those of :data:`CONTROLLERS` that can limit something here."""
+        if self.version == 1:
+            return tuple(name for name in CONTROLLERS if name in self.places)
+        there = _read(f"{self.places['']}/cgroup.controllers").split()
+        return tuple(name for name in CONTROLLERS if name in there)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """``cpu`` in nanoseconds, ``memory`` and ``memory_limit`` in bytes (0: no limit), ``pids`` as a count."""
+
+    cpu: int = 0
+    memory: int = 0
+    memory_limit: int = 0
+    pids: int = 0
 
 
 def cgroup_version() -> int:
@@ -21,21 +60,239 @@ def cgroup_version() -> int:
 
 def own_cgroup() -> str:
     """Where this process is in the tree of version 2, such as ``/user.slice/…``; empty without one."""
-    try:
-        with open("/proc/self/cgroup", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("0::"):
-                    return line[3:].strip()
-    except OSError:
-        pass
+    for line in _read("/proc/self/cgroup").splitlines():
+        if line.startswith("0::"):
+            return line[3:].strip()
     return ""
 
 
-def writable() -> bool:
-    """Whether groups can be made below this process's own: as root, or where systemd delegated a tree."""
+def find_tree() -> Tree | None:
+    """The places this process may write to; None without any. Whether they serve is found out by trying."""
     version = cgroup_version()
+    if version == 1:
+        places = {name: f"{_MOUNT}/{name}" for name in _FIRST_VERSION if os.access(f"{_MOUNT}/{name}", os.W_OK)}
+        return Tree(1, places) if places else None
     if version == 2:
-        return os.access(f"{_MOUNT}{own_cgroup()}", os.W_OK) and os.access(
-            f"{_MOUNT}{own_cgroup()}/cgroup.procs", os.W_OK
+        base = _delegated() if os.geteuid() else _MOUNT
+        return None if base is None else Tree(2, {"": base})
+    return None
+
+
+def _delegated() -> str | None:
+    """The topmost group around this process that its user owns: processes may be moved only below a common one."""
+    found, path = None, _MOUNT + own_cgroup()
+    while path.startswith(f"{_MOUNT}/") and os.access(f"{path}/cgroup.procs", os.W_OK):
+        found, path = path, os.path.dirname(path)
+    return found
+
+
+def needed(resources: Resources) -> dict[str, str]:
+    """Which controller each limit that is set needs: docker's flag -> controller."""
+    wanted = {
+        "--memory": ("memory", resources.memory),
+        "--memory-swap": ("memory", resources.memory_swap),
+        "--memory-reservation": ("memory", resources.memory_reservation),
+        "--cpus": ("cpu", resources.nano_cpus),
+        "--cpu-shares": ("cpu", resources.cpu_shares),
+        "--cpuset-cpus": ("cpuset", resources.cpuset_cpus),
+        "--pids-limit": ("pids", max(resources.pids_limit, 0)),
+    }
+    return {flag: controller for flag, (controller, value) in wanted.items() if value}
+
+
+class Group:
+    """The group ``name`` (such as ``minirt/<id>``) in every hierarchy of ``tree``. All methods raise ``OSError``."""
+
+    def __init__(self, tree: Tree, name: str) -> None:
+        self.tree = tree
+        self.directories = {controller: f"{place}/{name}" for controller, place in tree.places.items()}
+        self.name = name
+
+    @property
+    def exists(self) -> bool:
+        return any(os.path.isdir(directory) for directory in self.directories.values())
+
+    def create(self) -> None:
+        """Make it, and those above it; quiet when it is there."""
+        for controller, directory in self.directories.items():
+            parents = list(self._levels(controller))
+            for parent, child in pairwise(parents):
+                if self.tree.version == 2:
+                    _enable(parent, self.tree.controllers)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(child)
+                if controller == "cpuset":
+                    _inherit(parent, child)
+            assert directory == parents[-1]
+
+    def _levels(self, controller: str) -> Iterator[str]:
+        path = self.tree.places[controller]
+        yield path
+        for part in self.name.split("/"):
+            path = f"{path}/{part}"
+            yield path
+
+    def doors(self) -> list[int]:
+        """Descriptors to write process ids to; opened now, they also serve from within another mount namespace."""
+        return [os.open(f"{place}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for place in self.directories.values()]
+
+    def add(self, pid: int) -> None:
+        """Put a process into it; what that process starts later is in it, too."""
+        for door in self.doors():
+            try:
+                os.write(door, str(pid).encode())
+            finally:
+                os.close(door)
+
+    def limit(self, resources: Resources) -> None:
+        """Set the limits that are not zero."""
+        files = _first_files(resources) if self.tree.version == 1 else _second_files(resources)
+        late: list[tuple[str, str]] = []
+        for controller, name, value in files:
+            path = f"{self.directories[controller if self.tree.version == 1 else '']}/{name}"
+            try:
+                _write(path, value)
+            except OSError:
+                late.append((path, value))
+        # Memory with and without swap bound each other, so their order depends on which way they go.
+        for path, value in late:
+            _write(path, value)
+
+    def freeze(self, frozen: bool) -> bool:
+        """Stop or continue all processes at once; False where this tree cannot."""
+        if self.tree.version == 2:
+            directory, name, value, done = self.directories[""], "cgroup.freeze", "01"[frozen], f"frozen {frozen:d}"
+            watch = f"{directory}/cgroup.events"
+        elif "freezer" in self.directories:
+            directory, name, value = self.directories["freezer"], "freezer.state", ("THAWED", "FROZEN")[frozen]
+            watch, done = f"{directory}/{name}", value
+        else:
+            return False
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            _write(f"{directory}/{name}", value)
+            if done in _read(watch):
+                return True
+            time.sleep(0.001)
+        return False
+
+    def usage(self) -> Usage:
+        """What it uses now; what cannot be read is 0."""
+        if self.tree.version == 2:
+            own = self.directories[""]
+            cpu = _field(_read(f"{own}/cpu.stat"), "usage_usec") * 1000
+            names = ("memory.current", "memory.max", "pids.current")
+            memory, limit, pids = (_number(f"{own}/{name}") for name in names)
+            return Usage(cpu, memory, limit, pids or len(_read(f"{own}/cgroup.procs").split()))
+        places = self.directories
+        limit = _number(f"{places.get('memory')}/memory.limit_in_bytes")
+        return Usage(
+            _number(f"{places.get('cpuacct')}/cpuacct.usage"),
+            _number(f"{places.get('memory')}/memory.usage_in_bytes"),
+            0 if limit > _MANY else limit,
+            _number(f"{places.get('pids')}/pids.current"),
         )
-    return version == 1 and all(os.access(f"{_MOUNT}/{name}", os.W_OK) for name in ("memory", "pids"))
+
+    def oom_kills(self) -> int:
+        """How many of its processes the kernel killed because the group's memory was full."""
+        if self.tree.version == 2:
+            return _field(_read(f"{self.directories['']}/memory.events"), "oom_kill")
+        return _field(_read(f"{self.directories.get('memory')}/memory.oom_control"), "oom_kill")
+
+    def members(self) -> list[int]:
+        """The machine's ids of its processes."""
+        for directory in self.directories.values():
+            return [int(pid) for pid in _read(f"{directory}/cgroup.procs").split()]
+        return []
+
+    def remove(self, patience: float = 0.0) -> bool:
+        """Take it away; False while something still runs in it (``patience`` in seconds)."""
+        deadline = time.monotonic() + patience
+        while True:
+            left = False
+            for directory in self.directories.values():
+                try:
+                    os.rmdir(directory)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    left = True
+            if not left or time.monotonic() >= deadline:
+                return not left
+            time.sleep(0.002)
+
+
+def _first_files(resources: Resources) -> Iterator[tuple[str, str, str]]:
+    if resources.memory:
+        yield "memory", "memory.limit_in_bytes", str(resources.memory)
+        yield "memory", "memory.memsw.limit_in_bytes", str(resources.memory_and_swap)
+    if resources.memory_reservation:
+        yield "memory", "memory.soft_limit_in_bytes", str(resources.memory_reservation)
+    if resources.nano_cpus:
+        yield "cpu", "cpu.cfs_period_us", str(_PERIOD)
+        yield "cpu", "cpu.cfs_quota_us", str(resources.nano_cpus * _PERIOD // 1_000_000_000)
+    if resources.cpu_shares:
+        yield "cpu", "cpu.shares", str(resources.cpu_shares)
+    if resources.cpuset_cpus:
+        yield "cpuset", "cpuset.cpus", resources.cpuset_cpus
+    if resources.pids_limit:
+        yield "pids", "pids.max", str(resources.pids_limit) if resources.pids_limit > 0 else "max"
+
+
+def _second_files(resources: Resources) -> Iterator[tuple[str, str, str]]:
+    if resources.memory:
+        yield "memory", "memory.max", str(resources.memory)
+        swap = resources.memory_and_swap
+        yield "memory", "memory.swap.max", "max" if swap < 0 else str(swap - resources.memory)
+    if resources.memory_reservation:
+        yield "memory", "memory.low", str(resources.memory_reservation)
+    if resources.nano_cpus:
+        yield "cpu", "cpu.max", f"{resources.nano_cpus * _PERIOD // 1_000_000_000} {_PERIOD}"
+    if resources.cpu_shares:
+        # Shares 2 … 262144 are weights 1 … 10000 (runc's formula).
+        yield "cpu", "cpu.weight", str(1 + (resources.cpu_shares - 2) * 9999 // 262142)
+    if resources.cpuset_cpus:
+        yield "cpuset", "cpuset.cpus", resources.cpuset_cpus
+    if resources.pids_limit:
+        yield "pids", "pids.max", str(resources.pids_limit) if resources.pids_limit > 0 else "max"
+
+
+def _enable(directory: str, controllers: tuple[str, ...]) -> None:
+    there = _read(f"{directory}/cgroup.subtree_control").split()
+    for name in controllers:
+        if name not in there:
+            _write(f"{directory}/cgroup.subtree_control", f"+{name}")
+
+
+def _inherit(parent: str, child: str) -> None:
+    """A fresh cpuset of version 1 allows nothing, and takes no process until it does."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if not _read(f"{child}/{name}").strip():
+            _write(f"{child}/{name}", _read(f"{parent}/{name}").strip())
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as text:
+            return text.read()
+    except OSError:
+        return ""
+
+
+def _write(path: str, value: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(fd)
+
+
+def _number(path: str) -> int:
+    text = _read(path).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _field(text: str, name: str) -> int:
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), 0)

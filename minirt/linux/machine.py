@@ -25,7 +25,8 @@ class Machine:
     """What was found by trying.
 
     ``root``: containers use the machine's root and need no user namespace. Otherwise ``uid_map`` and ``gid_map``
-    are the maps of the namespace that all containers get. ``snapshotter`` is ``overlay`` or ``copy``,
+    are the maps of the namespace that all containers get. ``controllers`` are those of the control groups that can
+    limit something here (memory, cpu, cpuset, pids). ``snapshotter`` is ``overlay`` or ``copy``,
     ``isolation`` is ``namespaces``, ``proot`` or ``none``.
     """
 
@@ -37,6 +38,7 @@ class Machine:
     namespaces: Answer
     cgroups: Answer
     cgroup_version: int
+    controllers: tuple[str, ...]
     seccomp: Answer
     ptrace: Answer
     uid_map: tuple[IdMapping, ...]
@@ -65,6 +67,7 @@ def machine_from_json(data: Mapping[str, Any]) -> Machine:
     for name, value in data.items():
         if isinstance(value, Mapping):
             values[name] = Answer(**value)
+    values["controllers"] = tuple(data["controllers"])
     for name in ("uid_map", "gid_map"):
         values[name] = tuple(IdMapping(**entry) for entry in data[name])
     return Machine(**values)

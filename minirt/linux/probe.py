@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minirt.linux.cgroups import cgroup_version, writable
+from minirt.linux.cgroups import cgroup_version, find_tree, own_cgroup
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.machine import Answer, Machine, machine_from_json, machine_to_json
 from minirt.linux.processes import boot_id
@@ -19,7 +19,7 @@ from minirt.linux.processes import boot_id
 __all__ = ["Answer", "Machine", "probe"]
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from minirt.linux.trials import main; main()"
-_FORMAT = 2
+_FORMAT = 3
 _CONFINEMENT = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
@@ -47,6 +47,7 @@ def _situation() -> dict[str, Any]:
         "boot": boot_id(),
         "user": [os.geteuid(), os.getegid()],
         "confinement": confinement,
+        "cgroup": own_cgroup(),
         "namespaces": [os.stat(f"/proc/self/ns/{kind}").st_ino for kind in ("mnt", "user")],
     }
 
@@ -103,6 +104,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
     maps: tuple[Any, Any] = ((), ())
     if not root:
         maps = (subordinate_maps() if granted.ok else None) or own_id_map()
+    cgroups, tree = _cgroup_answer(outcomes), find_tree()
     ptrace = _answer(outcomes, "ptrace", lambda _: "allow ptrace(2), for example in the container's seccomp profile")
     return Machine(
         kernel=os.uname().release,
@@ -111,8 +113,9 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         user_namespaces=user_namespaces,
         subordinate_ids=granted,
         namespaces=spaces,
-        cgroups=_cgroup_answer(),
+        cgroups=cgroups,
         cgroup_version=cgroup_version(),
+        controllers=tree.controllers if cgroups.ok and tree is not None else (),
         seccomp=_answer(outcomes, "seccomp", lambda _: "use a kernel built with CONFIG_SECCOMP_FILTER"),
         ptrace=ptrace,
         uid_map=maps[0],
@@ -131,15 +134,16 @@ def _answer(outcomes: dict[str, Any], name: str, cure: Any) -> Answer:
     return Answer(False, str(outcome[1]), cure(outcome[0]))
 
 
-def _cgroup_answer() -> Answer:
+def _cgroup_answer(outcomes: dict[str, Any]) -> Answer:
     version = cgroup_version()
     if version == 0:
         return Answer(False, "no control groups are mounted at /sys/fs/cgroup", "containers run without limits")
-    if writable():
+    outcome = outcomes.get("cgroups", [0, ""])
+    if outcome is None:
         return Answer(True)
     return Answer(
         False,
-        "this user may not create control groups",
+        f"this user may not create control groups ({outcome[1]})" if outcome[1] else "this user may not create any",
         "containers run without limits; run as root, or let systemd delegate a tree (systemd-run --user --scope)",
     )
 

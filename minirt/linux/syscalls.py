@@ -14,6 +14,7 @@ __all__ = [
     "capset",
     "clone",
     "close_on_exec",
+    "close_range",
     "fsconfig_create",
     "fsconfig_flag",
     "fsconfig_string",
@@ -119,6 +120,11 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 def close_on_exec(first: int) -> None:
     """close_range(2): every descriptor from ``first`` on closes when this process runs another program."""
     _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(4))
+
+
+def close_range(first: int) -> None:
+    """Close every descriptor from ``first`` on now."""
+    _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(0))
 
 
 def keyctl_new_session() -> None:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from minirt.linux import mounts, namespaces, seccomp
+from minirt.linux import cgroups, mounts, namespaces, seccomp
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.paths import opened
 from minirt.linux.syscalls import clone, prctl, umount, unshare
@@ -117,6 +117,23 @@ def _ptrace() -> None:
         raise OSError(code, os.strerror(code), "ptrace")
 
 
+def _cgroup() -> Outcome:
+    """Make a group, put a process into it, take it away."""
+    tree = cgroups.find_tree()
+    if tree is None:
+        return [0, "no writable tree"]
+    group = cgroups.Group(tree, f"minirt/probe-{os.getpid()}")
+
+    def join() -> None:
+        group.create()
+        group.add(os.getpid())
+
+    try:
+        return attempt(join)
+    finally:
+        group.remove(patience=0.5)
+
+
 def main() -> None:
     """The program; the directory for its scratch files is ``argv[1]`` (the file system that will hold layers)."""
     scratch = tempfile.mkdtemp(prefix="probe-", dir=sys.argv[1])
@@ -135,6 +152,7 @@ def main() -> None:
         if outcomes["user_namespaces"] is None and outcomes.get("root_namespaces", []) is not None:
             outcomes["user_overlay"] = attempt(lambda: _overlay(f"{scratch}/user", own))
             outcomes["user_namespaces_all"] = attempt(lambda: _namespaces(own))
+        outcomes["cgroups"] = _cgroup()
         outcomes["seccomp"] = attempt(_seccomp)
         outcomes["ptrace"] = attempt(_ptrace)
     finally:

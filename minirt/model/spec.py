@@ -23,7 +23,10 @@ __all__ = [
     "Mount",
     "Network",
     "OverlayRoot",
+    "HealthCheck",
+    "LogLimits",
     "Process",
+    "Resources",
     "RootFilesystem",
     "Rlimit",
     "SandboxSpec",
@@ -140,6 +143,7 @@ class Process:
     columns: int = 0
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
+    seccomp: bool = True
     rlimits: tuple[Rlimit, ...] = ()
 
 
@@ -204,8 +208,54 @@ Lifetime = Tied | Attached | Detached
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits for all processes of a container together; 0 is no limit, as in docker's HostConfig.
+
+    Bytes for memory; ``memory_swap`` is memory and swap together (-1: no limit); ``nano_cpus`` in billionths of a
+    processor; ``cpu_shares`` against other groups (1024 is usual); ``cpuset_cpus`` such as ``0-1``.
+    """
+
+    memory: int = 0
+    memory_swap: int = 0
+    memory_reservation: int = 0
+    nano_cpus: int = 0
+    cpu_shares: int = 0
+    cpuset_cpus: str = ""
+    pids_limit: int = 0
+
+    @property
+    def memory_and_swap(self) -> int:
+        """What holds when only ``memory`` is given: as much swap again (docker's rule)."""
+        return self.memory_swap or self.memory * 2
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A command that tells by its exit code whether the container is well; times in seconds (docker's defaults)."""
+
+    argv: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 30.0
+    start_period: float = 0.0
+    start_interval: float = 5.0
+    retries: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """``max_size`` in bytes (0: no limit) of each of ``max_files`` files, of which the oldest is forgotten."""
+
+    max_size: int = 0
+    max_files: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One container, ready to start. ``files`` are small texts laid over the root, such as /etc/hosts."""
+    """One container, ready to start. ``files`` are small texts laid over the root, such as /etc/hosts.
+
+    ``cgroup`` is the control group to make for it, such as ``minirt/<id>``; empty for none.
+    With ``init`` a process of ours is PID 1: it hands on signals and reaps orphans.
+    """
 
     id: str
     root: RootFilesystem
@@ -220,6 +270,10 @@ class SandboxSpec:
     uid_map: tuple[IdMapping, ...] = ()
     gid_map: tuple[IdMapping, ...] = ()
     cgroup: str = ""
+    resources: Resources = Resources()
+    health: HealthCheck | None = None
+    log: LogLimits = LogLimits()
+    init: bool = False
 
 
 _KINDS: dict[str, type[Any]] = {
@@ -247,6 +301,10 @@ def spec_to_json(spec: SandboxSpec) -> dict[str, Any]:
     return data
 
 
+def _health(data: Mapping[str, Any] | None) -> HealthCheck | None:
+    return None if data is None else HealthCheck(**{**data, "argv": tuple(data["argv"])})
+
+
 def spec_from_json(data: Mapping[str, Any]) -> SandboxSpec:
     """The spawner's side of :func:`spec_to_json`."""
     process = dict(data["process"])
@@ -263,6 +321,9 @@ def spec_from_json(data: Mapping[str, Any]) -> SandboxSpec:
             "mounts": tuple(_untagged(mount) for mount in data["mounts"]),
             "network": _untagged(data["network"]),
             "lifetime": _untagged(data["lifetime"]),
+            "resources": Resources(**data["resources"]),
+            "health": _health(data["health"]),
+            "log": LogLimits(**data["log"]),
             "uid_map": tuple(IdMapping(**entry) for entry in data["uid_map"]),
             "gid_map": tuple(IdMapping(**entry) for entry in data["gid_map"]),
         }

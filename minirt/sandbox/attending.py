@@ -12,17 +12,31 @@ import signal
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from minirt.sandbox.copier import Copier
 from minirt.sandbox.init import Stdio
 from minirt.sandbox.terminal import Input
 from minirt.sandbox.wire import Channel
 
-__all__ = ["SOCKET", "Attendance", "Line", "listen"]
+__all__ = ["SOCKET", "Attendance", "Line", "Watcher", "listen"]
 
 SOCKET = "attach"
 _PATIENCE = 2.0  # seconds for a message that has begun; a client that stops in the middle must not stop us
+
+
+class Watcher(Protocol):
+    """Something else that the monitor does meanwhile."""
+
+    def interests(self) -> dict[int, int]: ...
+
+    def timeout(self) -> int:
+        """Milliseconds until :meth:`tick` is wanted."""
+
+    def tick(self) -> None: ...
+
+    def handle(self, fd: int) -> None:
+        """Serve a descriptor of :meth:`interests`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,11 +91,19 @@ def _forget(name: str, directory: int) -> None:
 class Attendance:
     """All clients of one program, and the loop that serves them."""
 
-    def __init__(self, pidfd: int, copier: Copier, entry: Input | None, listener: socket.socket | None) -> None:
+    def __init__(
+        self,
+        pidfd: int,
+        copier: Copier,
+        entry: Input | None,
+        listener: socket.socket | None,
+        watcher: Watcher | None = None,
+    ) -> None:
         self.pidfd = pidfd
         self.copier = copier
         self.entry = entry
         self.listener = listener
+        self.watcher = watcher
         self.lines: list[Line] = []
 
     def welcome(self, line: Line, *, answer: dict[str, Any]) -> None:
@@ -109,10 +131,16 @@ class Attendance:
         for fd, mask in self._wanted(ended).items():
             poll.register(fd, mask)
         channels = {line.channel.fileno(): line for line in self.lines}
+        watcher = None if ended else self.watcher
+        watched = {} if watcher is None else watcher.interests()
+        for fd, mask in watched.items():
+            poll.register(fd, mask)
         over = False
-        for fd, events in poll.poll():
+        for fd, events in poll.poll(None if watcher is None else watcher.timeout()):
             if fd == self.pidfd:
                 over = True
+            elif watcher is not None and fd in watched:
+                watcher.handle(fd)
             elif self.listener is not None and fd == self.listener.fileno():
                 self._accept()
             elif fd in channels:
@@ -121,7 +149,15 @@ class Attendance:
                 if self.entry is not None:
                     self.entry.handle(fd, events)
                 self.copier.handle(fd, events)
+        if watcher is not None and not over:
+            watcher.tick()
         return over
+
+    def dismiss(self) -> None:
+        """Let go of all clients; a container that is started again serves those who attach anew."""
+        for line in list(self.lines):
+            line.tied = False
+            self._hang_up(line)
 
     def close(self, state_dir: str | None) -> None:
         """Nobody can come any more."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 
+from minirt.model.spec import LogLimits
 from minirt.sandbox.state import now
 
 __all__ = ["Log"]
@@ -15,8 +17,11 @@ _LONGEST_LINE = 16 * 1024  # docker's limit; longer lines become several records
 class Log:
     """Appends what the container writes to ``path``; a record is a line, or a piece of a very long one."""
 
-    def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    def __init__(self, path: str, limits: LogLimits = LogLimits()) -> None:  # noqa: B008 - frozen
+        self._path = path
+        self._limits = limits
+        self._fd = _open(path)
+        self._size = os.fstat(self._fd).st_size
         self._partial: dict[str, bytes] = {}
 
     def write(self, stream: str, data: bytes) -> None:
@@ -44,11 +49,44 @@ class Log:
             json.dumps({"log": record.decode("utf-8", "replace"), "stream": stream, "time": time}, ensure_ascii=False)
             for record in records
         ]
-        try:
-            # One write, so that a reader never sees half a batch.
-            os.write(self._fd, ("\n".join(texts) + "\n").encode())
-        except OSError:
-            pass  # a full disk must not stop the container; the reader sees what there was room for
+        for data in _batches([text.encode() + b"\n" for text in texts], self._limits.max_size):
+            try:
+                self._make_room(len(data))
+                # One write, so that a reader never sees half a batch.
+                self._size += os.write(self._fd, data)
+            except OSError:
+                pass  # a full disk must not stop the container; the reader sees what there was room for
+
+    def _make_room(self, size: int) -> None:
+        """``log`` becomes ``log.1``, and so on; the oldest goes (docker's ``max-size`` and ``max-file``)."""
+        limits = self._limits
+        if not limits.max_size or not self._size or self._size + size <= limits.max_size:
+            return
+        for number in range(limits.max_files - 1, 0, -1):
+            try:
+                os.replace(self._path if number == 1 else f"{self._path}.{number - 1}", f"{self._path}.{number}")
+            except FileNotFoundError:
+                continue
+        if limits.max_files <= 1:
+            os.unlink(self._path)
+        fresh = _open(self._path)
+        os.close(self._fd)
+        self._fd, self._size = fresh, 0
+
+
+def _batches(lines: list[bytes], most: int) -> Iterator[bytes]:
+    """All lines at once, or as many at a time as one file may hold."""
+    batch = b""
+    for line in lines if most else []:
+        if batch and len(batch) + len(line) > most:
+            yield batch
+            batch = b""
+        batch += line
+    yield batch if most else b"".join(lines)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
 
 def _cut(line: bytes) -> tuple[bytes, bytes]:

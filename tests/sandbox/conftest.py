@@ -99,8 +99,8 @@ def processes_named(text: str) -> list[int]:
         if not entry.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/comm") as comm, open(f"/proc/{entry}/cmdline") as command:
-                if text in comm.read() or text in command.read():
+            with open(f"/proc/{entry}/comm", "rb") as comm, open(f"/proc/{entry}/cmdline", "rb") as command:
+                if text.encode() in comm.read() + b"\0" + command.read():
                     found.append(int(entry))
         except OSError:
             continue

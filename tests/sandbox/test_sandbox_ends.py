@@ -277,7 +277,14 @@ def test_a_killed_client_ends_what_it_was_attached_to(bench: Any, tmp_path: Path
     spec, state_dir = bench.detached("sleep 60")
     spec = replace(spec, lifetime=Attached(str(state_dir)))
     engine = subprocess.Popen(
-        [sys.executable, "-c", _ENGINE, json.dumps(sys.path), str(bench.sandbox.home), json.dumps([spec_to_json(spec)])],
+        [
+            sys.executable,
+            "-c",
+            _ENGINE,
+            json.dumps(sys.path),
+            str(bench.sandbox.home),
+            json.dumps([spec_to_json(spec)]),
+        ],
         stdout=subprocess.PIPE,
     )
     assert engine.stdout is not None
