@@ -35,7 +35,14 @@ def dockerfile_parts(text: str, source: str = "Dockerfile") -> tuple[str, ...]:
 def __getattr__(name: str) -> Any:
     # Completion asks for the help above at every key press; only who wants an engine pays for its rooms.
     if name == "Engine":
-        from minirt.engine.facade import Engine
+        try:
+            from minirt.engine.facade import Engine
+        except ModuleNotFoundError as error:
+            from minirt.linux.required import needs_linux
+
+            if error.name != "fcntl":
+                raise
+            raise needs_linux("minirt's store needs") from error  # Windows: no locks as the store's
 
         return Engine
     raise AttributeError(f"module 'minirt.engine' has no attribute {name!r}")

@@ -94,7 +94,9 @@ class Engine:
     def machine(self) -> Machine:
         """What this machine allows, tried once."""
         from minirt.linux.probe import probe
+        from minirt.linux.required import require_linux
 
+        require_linux()
         return probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
 
     @made_once

@@ -15,9 +15,21 @@ from typing import Self
 
 from minirt.errors import LayerError
 
-__all__ = ["Beneath", "split"]
+__all__ = ["Beneath", "flags", "split"]
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+def flags(*names: str) -> int:
+    """Flags of ``open(2)`` by their names, joined. One that a system lacks (Windows has few) counts for nothing.
+
+    So this room can be imported, and layers be read, everywhere; trees are made and walked on Linux only.
+    """
+    joined = 0
+    for name in names:
+        joined |= getattr(os, name, 0)
+    return joined
+
+
+_DIRECTORY = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 _MOST_LINKS = 40  # as the kernel's own limit (path_resolution(7))
 _DEEPEST = 500  # directories kept open at once: well below the usual 1024 descriptors
 

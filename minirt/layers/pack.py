@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minirt.errors import LayerError
-from minirt.layers.beneath import Beneath
+from minirt.layers.beneath import Beneath, flags
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.streams import HashingSink
 from minirt.layers.tar_write import (
@@ -33,7 +33,7 @@ from minirt.model.digest import Digest
 __all__ = ["PackResult", "WhiteoutRecord", "pack"]
 
 _BUFFER = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFDIR: DIRECTORY,

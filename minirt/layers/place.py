@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from minirt.errors import LayerError
-from minirt.layers.beneath import Beneath
+from minirt.layers.beneath import Beneath, flags
 from minirt.layers.lowers import names_below
 from minirt.layers.metadata import Metadata, metadata_of, put_metadata
 from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, Plain, WhiteoutStyle, is_whiteout_device
@@ -25,7 +25,7 @@ __all__ = ["Place"]
 
 Parts = tuple[str, ...]
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
 _WORTH_ASKING = 64 << 20  # bytes from which on the free space is checked before writing
 _DEFAULT = Metadata(mode=0o755, uid=0, gid=0)
 

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minirt.layers.beneath import flags
 from minirt.layers.changes import Change, Opaque, Present, Whiteout, present_of, root_changed
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.styles import Owners
 
 __all__ = ["Since", "tree_changes"]
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 _CHUNK = 1 << 20
 
 

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 
 __all__ = ["ensure_inside", "opened", "write_new"]
 
-_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# Only Linux has O_PATH; elsewhere this module must import, and nothing calls it.
+_PATH: int = getattr(os, "O_PATH", 0)
+_STEP = _PATH | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MAX_LINKS = 40  # as many as the kernel follows
 
 
 @contextmanager
-def opened(path: str, flags: int = os.O_PATH, dir_fd: int | None = None) -> Iterator[int]:
+def opened(path: str, flags: int = _PATH, dir_fd: int | None = None) -> Iterator[int]:
     """A descriptor of ``path`` for the length of a ``with``."""
     fd = os.open(path, flags | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
