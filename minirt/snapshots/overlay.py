@@ -20,6 +20,7 @@ from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, W
 from minirt.snapshots.staging import abandoned, staging_path
 from minirt.snapshots.union import Union
 from minirt.store import Store
+from minirt.store.files import storage_errors
 
 __all__ = ["OverlaySnapshots"]
 
@@ -79,6 +80,10 @@ class OverlaySnapshots:
 
     def prepare(self, diff_ids: Sequence[Digest], where: Path, *, volatile: bool = False) -> OverlayRoot:
         """See :meth:`Snapshots.prepare`."""
+        with storage_errors("preparing a root file system"):
+            return self._prepare(diff_ids, where, volatile)
+
+    def _prepare(self, diff_ids: Sequence[Digest], where: Path, volatile: bool) -> OverlayRoot:
         where.mkdir(parents=True, exist_ok=True)
         upper, work = where / "upper", where / "work"
         # The merged root takes its mode from the upper directory, so a new one starts as the layer below has it.

@@ -42,7 +42,7 @@ def storage_errors(doing: str) -> Iterator[None]:
             kind = "the quota is used up" if error.errno == errno.EDQUOT else "there is no space left on the disk"
             raise StorageFull(
                 f"{doing} failed: {kind}",
-                cause=str(error),
+                cause=_words(error),
                 hint="Free some space, for example with `docker system prune`, or set MINIRT_HOME to a larger disk.",
             ) from error
         if error.errno in _REFUSED:
@@ -52,8 +52,13 @@ def storage_errors(doing: str) -> Iterator[None]:
                 hint="Set MINIRT_HOME to a directory that you may write to.",
             ) from error
         if error.errno == errno.EIO:
-            raise HomeUnusable(f"{doing} failed: the disk reports an error", cause=str(error)) from error
+            raise HomeUnusable(f"{doing} failed: the disk reports an error", cause=_words(error)) from error
         raise
+
+
+def _words(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
 
 def atomic_write(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:

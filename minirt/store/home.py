@@ -229,7 +229,7 @@ def _check_layout(home: Path, layout: bytes) -> None:
 
 def _unusable(home: Path, error: OSError) -> HomeUnusable:
     return HomeUnusable(
-        f"{home} cannot be used as minirt's home: {error.strerror}",
-        cause=str(error),
+        f"{home} cannot be used as minirt's home",
+        cause=f"{error.filename}: {error.strerror}",
         hint="Set MINIRT_HOME to a directory that you may write to.",
     )

@@ -178,6 +178,7 @@ def test_a_home_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     with pytest.raises(HomeUnusable) as caught:
         Store(tmp_path / "file" / "home")
     assert "MINIRT_HOME" in caught.value.hint
+    assert "Errno" not in caught.value.explain()
     with pytest.raises(HomeUnusable):
         Store(tmp_path / "file")
 
