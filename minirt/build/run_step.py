@@ -40,6 +40,8 @@ __all__ = ["RunCommand"]
 _HOSTNAME = "buildkitsandbox"
 _READ = 64 * 1024
 _TAIL = 4096  # bytes of the end of the output, kept for the error
+_SHOWN = 2 << 20  # bytes of a step's output that are told, as BuildKit's BUILDKIT_STEP_LOG_MAX_SIZE
+_CLIPPED = b"\n[output clipped, log limit 2MiB reached]\n"
 _HOSTS = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
@@ -53,6 +55,7 @@ class RunCommand:
     step: str
     mounts: MountPlan
     _tail: bytearray = field(default_factory=bytearray)
+    _told: int = 0
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -169,7 +172,16 @@ class RunCommand:
                     del streams[fd]
                     continue
                 self._tail = (self._tail + data)[-_TAIL:]
-                self.job.on_event(StepOutput(self.step, streams[fd], data))
+                self._tell(streams[fd], data)
+
+    def _tell(self, stream: str, data: bytes) -> None:
+        """Pass on the first :data:`_SHOWN` bytes: whoever looks must keep up, and a notebook keeps all that is told."""
+        before, self._told = self._told, self._told + len(data)
+        if before > _SHOWN:
+            return
+        if self._told > _SHOWN:
+            data = data[: _SHOWN - before] + _CLIPPED
+        self.job.on_event(StepOutput(self.step, stream, data))
 
 
 def _end(running: Running) -> None:

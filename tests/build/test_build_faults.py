@@ -240,3 +240,12 @@ def test_a_killed_builder_leaves_nothing_for_long(engine: Engine, build: Any) ->
         time.sleep(0.02)
     assert list((engine.home / "tmp").glob("build-*")), "this is what the next build has to clear"
     build("FROM minirt/base\nENV X=1\n")
+
+
+def test_a_flood_of_output_is_clipped_as_buildkit_clips_it(build: Any, events: list[Any]) -> None:
+    """A step may print without end; what is told of it is bounded, and the step runs on."""
+    build("FROM minirt/base\nRUN yes | head -c 5000000; echo end > /end\n", no_cache=True)
+    told = b"".join(event.data for event in events if isinstance(event, StepOutput))
+    assert told.startswith(b"y\ny\n")
+    assert told.endswith(b"\n[output clipped, log limit 2MiB reached]\n")
+    assert len(told) - (2 << 20) < 100
