@@ -79,7 +79,9 @@ def _guarded(argv: Sequence[str], session: Session, trail: _Trail) -> int:
         error.exit_code = _exit_code(error, trail)
         raise
     except OSError as error:
-        failure = StoreError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        failure = StoreError(
+            f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or str(error)
+        )
         failure.exit_code = trail.fault
         raise failure from error
 

@@ -123,7 +123,8 @@ def _boolean(environment: Mapping[str, str], name: str, default: bool) -> bool:
 def _epoch(text: str) -> int | None:
     if not text:
         return None
-    if not text.isdecimal():
+    # Python's calendar ends with the year 9999, which has 12 digits.
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
         raise InvalidSpec(f"invalid SOURCE_DATE_EPOCH {text!r}", hint="It is a number of seconds since 1970.")
     return int(text)
 

@@ -19,12 +19,13 @@ _LAST_WORDS = 4096  # bytes of stderr that go with a failure
 class Relay:
     """Takes what a container writes, from any thread, and passes it on as it comes.
 
-    When the reader of ours is gone the session is asked to end; :meth:`check` then raises BrokenPipeError.
+    When it cannot be passed on (the reader is gone, the disk is full) the session is asked to end; :meth:`check` then
+    raises the OSError: BrokenPipeError, or another.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._broken: BrokenPipeError | None = None
+        self._broken: OSError | None = None
         self._last_words = b""
 
     def __call__(self, stream: str, data: bytes) -> None:
@@ -34,7 +35,7 @@ class Relay:
         try:
             target.write(data)
             target.flush()
-        except BrokenPipeError as error:
+        except OSError as error:
             self._broken = error
             self._session.cancel.cancel()
 
@@ -50,7 +51,7 @@ class Relay:
 
     @contextlib.contextmanager
     def guarding(self) -> Iterator[Self]:
-        """A broken pipe counts as such, and not as the interrupt that it caused."""
+        """What broke the output counts, and not the interrupt that it caused."""
         try:
             yield self
         except BaseException as error:

@@ -38,10 +38,11 @@ def make_engine(settings: Settings | None = None) -> Engine:
 
 def main() -> int:
     """The console script. Returns the exit code; Ctrl-C asks the command to end, a second one insists."""
+    _open_closed_streams()
     size = shutil.get_terminal_size((80, 24))
     session = Session(
         make_engine,
-        sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: SIM115 - lives as long as the process
+        sys.stdin.buffer,
         sys.stdout.buffer,
         sys.stderr.buffer,
         cwd=_working_directory(),
@@ -58,6 +59,20 @@ def main() -> int:
         _close(session)
     _forget_broken_pipes()
     return 128 + signals[0] if signals and code == Cancelled.exit_code else code
+
+
+def _open_closed_streams() -> None:
+    """A shell's ``<&-`` or ``>&-``: the numbers 0 to 2 must be taken, or the next file opened gets one of them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:  # Python found it closed
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - lives as long as the process
 
 
 def _working_directory() -> Path:
@@ -90,9 +105,9 @@ def _close(session: Session) -> None:
 
 
 def _forget_broken_pipes() -> None:
-    """Python flushes at exit; with the reader gone that would print a warning."""
+    """Python flushes at exit; with the reader gone, or the disk full, that would print a warning."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -97,7 +97,8 @@ class ContainerRecord:
         data = asdict(self)
         data["image_id"] = str(self.image_id)
         data["diff_ids"] = [str(diff_id) for diff_id in self.diff_ids]
-        return json.dumps(data, indent=1, ensure_ascii=False).encode()
+        # Any bytes may be in a command line and in the environment: they come back as they were.
+        return json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> ContainerRecord:

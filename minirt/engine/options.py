@@ -98,13 +98,13 @@ def _mounts(
     tmpfs: Mapping[str, str] | None,
 ) -> tuple[MountRequest, ...]:
     """``volumes`` is a list of ``-v`` texts, or docker-py's ``{"/host": {"bind": "/inside", "mode": "ro"}}``."""
-    here = str(Path.cwd())
     found: list[MountRequest] = list(mounts or ())
     if isinstance(volumes, Mapping):
         texts = [f"{source}:{entry['bind']}:{entry.get('mode', 'rw')}" for source, entry in volumes.items()]
     else:
         texts = list(volumes or ())
-    found += [parse_volume(text, here) for text in texts]
+    # The directory may have been removed under our feet: only who names a volume needs it.
+    found += [parse_volume(text, str(Path.cwd())) for text in texts]
     found += [parse_tmpfs(f"{path}:{options}" if options else path) for path, options in (tmpfs or {}).items()]
     assert all(isinstance(mount, BindSpec | VolumeSpec | TmpfsSpec) for mount in found)
     return tuple(found)

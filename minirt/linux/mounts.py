@@ -144,7 +144,8 @@ def _overlay_by_fsconfig(root: OverlayRoot, target: str, *, user: bool) -> None:
     opened_paths: list[int] = []
 
     def short(path: str) -> str:
-        if len(os.fsencode(path)) < _FSCONFIG_LIMIT:
+        # overlayfs takes a backslash in a path for an escape, in some of its options.
+        if len(os.fsencode(path)) < _FSCONFIG_LIMIT and "\\" not in path:
             return path
         opened_paths.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         return f"/proc/self/fd/{opened_paths[-1]}"

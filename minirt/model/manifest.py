@@ -6,6 +6,7 @@ Docker's schema 2 documents have the same shape under other media types; both ar
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -43,12 +44,16 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
     """The bytes a document is stored and hashed as: compact, keys in the order given."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    # Bytes of a command line that are no UTF-8 have no place in JSON; docker writes U+FFFD for them, too.
+    return _SURROGATES.sub("\ufffd", text).encode()
 
 
 @dataclass(frozen=True, slots=True)

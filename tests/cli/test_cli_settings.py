@@ -62,6 +62,7 @@ def test_everything_set(tmp_path: Path) -> None:
         ("MINIRT_ISOLATION", "jail"),
         ("MINIRT_LIVE", "perhaps"),
         ("SOURCE_DATE_EPOCH", "yesterday"),
+        ("SOURCE_DATE_EPOCH", "9" * 14),
     ],
 )
 def test_bad_values(variable: str, value: str, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""The program in a hostile place: closed streams, a full disk behind them, bytes that are no text, odd homes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minirt.engine import Engine
+
+BASE = "minirt/base"
+PROGRAM = [sys.executable, "-c", "import sys; from minirt.cli import main; sys.exit(main())"]
+
+
+def _shell(script: str, home: Path, *more: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Runs ``script``, in which ``minirt`` is the program and $1 … are ``more``."""
+    return subprocess.run(
+        ["sh", "-c", f'minirt() {{ "$PYTHON" -c "$MAIN" "$@"; }}; {script}', "sh", *more],
+        env={**os.environ, "MINIRT_HOME": str(home), "PYTHON": PROGRAM[0], "MAIN": PROGRAM[2]},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed", "out"), [("<&-", b"hi\n"), (">&-", b""), ("2>&-", b"hi\n"), ("<&- 2>&-", b"hi\n"), ("<&- >&- 2>&-", b"")]
+)
+def test_closed_streams(engine: Engine, closed: str, out: bytes) -> None:
+    """A shell may start programs without any of their streams."""
+    done = _shell(f"minirt run --rm {BASE} echo hi {closed}", engine.home)
+    assert (done.returncode, done.stdout, done.stderr) == (0, out, b"")
+
+
+def test_closed_input_is_empty_input(engine: Engine) -> None:
+    """No file of ours gets the number 0 by chance."""
+    done = _shell(f"minirt run --rm -i {BASE} cat <&-", engine.home)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("command", [f"run --rm {BASE} yes", "images"])
+def test_output_to_a_full_disk(engine: Engine, command: str) -> None:
+    """What cannot be written is told, and the container ended."""
+    done = _shell(f"minirt {command} > /dev/full", engine.home)
+    assert done.returncode in (1, 125)
+    assert b"No space left on device" in done.stderr
+    assert b"Errno" not in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert engine.containers.list(all=True) == []
+
+
+def test_arguments_of_any_bytes(engine: Engine) -> None:
+    """A container gets the bytes of its command line and environment, UTF-8 or not."""
+    script = f'minirt run --rm -e "X=$1" {BASE} sh -c "printf %s \\"\\$X\\$1\\"" sh "$1"'
+    done = _shell(script, engine.home, b"\xff\xc3")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\xff\xc3\xff\xc3", b"")
+    done = _shell(
+        f'minirt run --name odd {BASE} true "$1" && minirt start odd && minirt commit odd odd:1', engine.home, b"\xff"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert engine.images.get("odd:1").attrs["Config"]["Cmd"] == ["true", "\ufffd"]
+
+
+@pytest.mark.parametrize("name", ["with space", "comma,colon:", "back\\slash", "new\nline", "日本", "%s"])
+def test_homes_of_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
+    """Whatever the directory is called, layers in it can be mounted."""
+    done = _shell(f"minirt run --rm {BASE} echo hi", tmp_path / name)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
+
+
+@pytest.mark.parametrize("command", [f"run --rm {BASE} true", f"create {BASE}", "build ."])
+def test_a_disk_full_to_the_last_byte(tmp_path: Path, command: str) -> None:
+    """Not even a directory can be made: that is told with what to do, and afterwards all is as before."""
+    home = tmp_path / "small"
+    home.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", home], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
+    try:
+        (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN true\n")
+        assert _shell(f"minirt run --rm {BASE} true", home).returncode == 0
+        _shell("cat /dev/zero > $MINIRT_HOME/filler", home)
+        done = _shell(f"cd $1 && minirt {command}", home, os.fsencode(tmp_path))
+        assert done.returncode in (1, 125)
+        assert b"no space left on the disk" in done.stderr
+        assert b"What to do: Free some space" in done.stderr
+        assert b"Errno" not in done.stderr
+        (home / "filler").unlink()
+        assert _shell(f"minirt run --rm {BASE} true && minirt ps -aq", home).stdout == b""
+    finally:
+        subprocess.run(["umount", "--lazy", home], check=True)
+
+
+def test_a_working_directory_that_is_gone(engine: Engine, tmp_path: Path) -> None:
+    """What needs no directory does without."""
+    done = _shell(
+        f"mkdir $1 && cd $1 && rmdir $1 && minirt run --rm {BASE} pwd", engine.home, os.fsencode(tmp_path / "x")
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"/\n", b"")
