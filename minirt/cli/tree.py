@@ -86,6 +86,7 @@ COMMANDS: Mapping[str, Entry] = {
     "container prune": _only("prune", "container_prune", "Remove all stopped containers"),
     "system prune": _only("prune", "system_prune", "Remove unused data"),
     "system df": _only("system", "disk_usage", "Show docker disk usage"),
+    "registry serve": _only("registry", "serve", "Serve a directory of images to others, until interrupted"),
     "volume create": _only("volumes", "create", "Create a volume"),
     "volume inspect": _only("volumes", "inspect", "Display detailed information on one or more volumes"),
     "volume ls": _only("volumes", "ls", "List volumes"),
@@ -126,6 +127,7 @@ GROUPS: Mapping[str, Group] = {
         {"list": "ls", "remove": "rm"},
     ),
     "network": Group("Manage networks", _members("network"), {"list": "ls", "remove": "rm"}),
+    "registry": Group("Serve images to others", _members("registry")),
     "system": Group("Manage Docker", {"info": "info"} | _members("system")),
     "volume": Group("Manage volumes", _members("volume"), {"list": "ls", "remove": "rm"}),
 }

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from minirt.errors import MinirtError
 from minirt.registry.shelf import Shelf
 
-__all__ = ["RegistryHandler", "RegistryServer"]
+__all__ = ["ReadOnlyHandler", "RegistryHandler", "RegistryServer"]
 
 _MANIFEST_LIMIT = 4 * 1024 * 1024
 _CHUNK = 256 * 1024
@@ -98,6 +98,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
             if match:
                 method = getattr(self, f"{verb}_{name}", None)
                 if method is None:
+                    self.close_connection = True  # the request's body may be unread
                     self.refuse(405, "UNSUPPORTED", "this registry does not do that")
                     return
                 try:
@@ -279,6 +280,19 @@ class RegistryHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name http.server gives it)
         """Say nothing: the server lives inside kernels and tests."""
+
+
+class ReadOnlyHandler(RegistryHandler):
+    """Pulls only: whatever would change the images is answered with 405, as what the registry does not do."""
+
+    def answer(self) -> None:
+        if self.command in ("GET", "HEAD"):
+            super().answer()
+            return
+        self.close_connection = True
+        self.refuse(405, "UNSUPPORTED", "this registry is read-only")
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
 
 _CODES = {"InvalidDigest": "DIGEST_INVALID", "CorruptBlob": "DIGEST_INVALID", "InvalidReference": "NAME_INVALID"}
