@@ -15,7 +15,7 @@ from pathlib import Path
 
 from minirt.containers.state import State
 from minirt.errors import InvalidSpec
-from minirt.linux import processes
+from minirt.linux import processes, tracing
 from minirt.model.cancel import Cancel, readable
 
 __all__ = ["members", "parse_signal", "resume", "send", "stop_all", "wait_end", "wait_moment"]
@@ -68,7 +68,10 @@ def wait_end(state: State, timeout: float | None, cancel: Cancel | None) -> bool
 
 
 def members(state: State) -> list[int]:
-    """The machine's pids of all processes in the container's pid namespace."""
+    """The machine's pids of all processes in the container's pid namespace, or of those traced together with it."""
+    tracer = tracing.tracer_of(state.pid)
+    if tracer:
+        return sorted(pid for one in tracing.siblings(tracer) for pid in tracing.tracees(one))
     try:
         mine = os.stat(f"/proc/{state.pid}/ns/pid").st_ino
     except OSError:
@@ -84,6 +87,10 @@ def members(state: State) -> list[int]:
 
 def stop_all(state: State, patience: float = 1.0) -> None:
     """Stop every process, also those that are forked meanwhile: repeated until none runs (``patience``: seconds)."""
+    tracer = tracing.tracer_of(state.pid)
+    if tracer:
+        tracing.still(tracer)
+        return
     deadline = time.monotonic() + patience
     while True:
         running = [pid for pid in members(state) if not _is_stopped(pid)]
@@ -97,6 +104,10 @@ def stop_all(state: State, patience: float = 1.0) -> None:
 
 def resume(state: State) -> None:
     """Let every process go on."""
+    tracer = tracing.tracer_of(state.pid)
+    if tracer:
+        tracing.release(tracer)
+        return
     for pid in members(state):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signals.SIGCONT)

@@ -14,12 +14,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from minirt.linux.caps import mask_of
-from minirt.linux.syscalls import seccomp_load
+from minirt.linux.syscalls import prctl, seccomp_load
 
-__all__ = ["build_filter", "load"]
+__all__ = ["build_filter", "load", "load_for_tracer"]
 
 _ARM = platform.machine() == "aarch64"
 _ARCHITECTURE = 0xC00000B7 if _ARM else 0xC000003E  # AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64
+_PR_SET_NO_NEW_PRIVS = 38
 _NEWEST = 466  # removexattrat(2)
 
 # capability that opens them -> (number on x86_64, number on aarch64); None: there is no such call.
@@ -63,6 +64,10 @@ _FAKED = (
     if _ARM
     else (92, 93, 94, 260, 105, 106, 113, 114, 117, 119, 116, 122, 123)
 )
+
+# What PRoot 5.1 does not know: statx faccessat2 openat2 clone3 renameat2 fchmodat2 execveat
+_TOO_NEW = (291, 439, 437, 435, 276, 452, 281) if _ARM else (332, 439, 437, 435, 316, 452, 322)
+_AF_INET, _AF_INET6, _AF_PACKET = 2, 10, 17
 
 # struct seccomp_data: nr, arch, instruction_pointer, args[6].
 _NR, _ARCH, _ARG0 = 0, 4, 16
@@ -151,3 +156,23 @@ def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
 def load(capabilities: int, *, fake_ids: bool = False) -> None:
     """Put the filter on this process and all that come from it; there is no way back."""
     seccomp_load(build_filter(capabilities, fake_ids=fake_ids))
+
+
+def load_for_tracer(*, offline: bool = False) -> None:
+    """For PRoot and all that it traces: calls that it does not know are answered as an old kernel would.
+
+    ``offline``: sockets of the internet are refused as if there were no network.
+    """
+    program = _Program()
+    program.load(_ARCH)
+    program.test(_JEQ, _ARCHITECTURE, 0, "allowed")
+    program.load(_NR)
+    for number in _TOO_NEW:
+        program.test(_JEQ, number, "unknown")
+    program.test(_JEQ, _SOCKET if offline else _NEWEST << 8, 0, "allowed")
+    program.load(_ARG0)
+    for family in (_AF_INET, _AF_INET6, _AF_PACKET):
+        program.test(_JEQ, family, "unreachable")
+    ends = {"allowed": _ALLOW, "unknown": _ERRNO | errno.ENOSYS, "unreachable": _ERRNO | errno.ENETUNREACH}
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    seccomp_load(program.assemble(ends))

@@ -15,7 +15,7 @@ from minirt.linux.syscalls import prctl
 from minirt.model.spec import Process, Rlimit, User
 from minirt.sandbox.rootfs import doing
 
-__all__ = ["become", "enter_directory", "run_program", "set_limits"]
+__all__ = ["DEFAULT_PATH", "become", "enter_directory", "explain_refusal", "not_found", "run_program", "set_limits"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
@@ -106,11 +106,12 @@ def run_program(process: Process, before: Callable[[], None]) -> None:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR) or os.path.exists(path):
                 refused = refused or OSError(error.errno, error.strerror, path)
     if refused is None:
-        raise _not_found(name, search)
-    raise _explain(refused, str(refused.filename))
+        raise not_found(name, search)
+    raise explain_refusal(refused, str(refused.filename))
 
 
-def _not_found(name: str, search: list[str]) -> CommandNotFound:
+def not_found(name: str, search: list[str]) -> CommandNotFound:
+    """None of the directories ``search`` has it."""
     if "/" in name:
         return CommandNotFound(
             f'exec: "{name}": no such file or directory',
@@ -124,13 +125,14 @@ def _not_found(name: str, search: list[str]) -> CommandNotFound:
     )
 
 
-def _explain(error: OSError, path: str) -> SandboxError:
-    if os.path.isdir(path):
+def explain_refusal(error: OSError, path: str, place: str | None = None) -> SandboxError:
+    """Why the program at ``path`` did not start; ``place`` is where its file lies for us, if not there."""
+    if place is None and os.path.isdir(path):
         return CommandNotExecutable(f'exec: "{path}": is a directory', hint="name a program in it")
     if error.errno == errno.ENOENT:
         return CommandNotFound(
             f'exec: "{path}": no such file or directory',
-            cause=_interpreter(path),
+            cause=_interpreter(path if place is None else place),
             hint="add the interpreter to the image, or save the script with Unix line ends",
         )
     if error.errno == errno.EACCES:

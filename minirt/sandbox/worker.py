@@ -9,13 +9,15 @@ import signal
 import threading
 from typing import Any, NoReturn
 
-from minirt.errors import ContainerNotRunning
+from minirt.errors import ContainerNotRunning, Unsupported
 from minirt.linux import mounts
 from minirt.linux.namespaces import CLONE_NEWNS, enter_user_namespace, same_namespace
 from minirt.linux.paths import opened
 from minirt.linux.processes import is_alive, name_process, open_process
 from minirt.linux.syscalls import unshare
+from minirt.model.spec import TreeRoot
 from minirt.sandbox.rootfs import doing, mount_root, prepare_staging
+from minirt.sandbox.traced import enter_traced
 from minirt.sandbox.wire import Channel, error_to_json, root_from_json
 
 __all__ = ["enter_user_of", "run_worker"]
@@ -25,16 +27,7 @@ def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, use
     """Serve one ``call`` request: mount, call, answer, end."""
     name_process("minirt-worker")
     try:
-        root_dir = None
-        if request.get("inside") is not None:
-            root_dir = enter_user_of(*request["inside"])
-        with doing("create a mount namespace"):
-            unshare(CLONE_NEWNS)
-            mounts.make_private()
-        if request["root"] is not None:
-            with doing("mount the root file system"):
-                root_dir = prepare_staging(request["mount_point"])
-                mount_root(root_from_json(request["root"]), root_dir, user=user)
+        root_dir = _find_root(request) if request.get("tracer", "") else _mount_root(request, user=user)
         # From here on threads are harmless: the namespaces are what they will be.
         threading.Thread(target=_die_with_client, args=(channel,), daemon=True).start()
         gc.enable()
@@ -48,6 +41,32 @@ def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, use
     except OSError:
         pass
     os._exit(0)
+
+
+def _mount_root(request: dict[str, Any], *, user: bool) -> str | None:
+    root_dir = None
+    if request.get("inside") is not None:
+        root_dir = enter_user_of(*request["inside"])
+    with doing("create a mount namespace"):
+        unshare(CLONE_NEWNS)
+        mounts.make_private()
+    if request["root"] is not None:
+        with doing("mount the root file system"):
+            root_dir = prepare_staging(request["mount_point"])
+            mount_root(root_from_json(request["root"]), root_dir, user=user)
+    return root_dir
+
+
+def _find_root(request: dict[str, Any]) -> str | None:
+    """Where nothing may be mounted, the root is a directory, and is worked on where it lies."""
+    if request.get("inside") is not None:
+        return enter_traced(*request["inside"])
+    if request["root"] is None:
+        return None
+    root = root_from_json(request["root"])
+    if not isinstance(root, TreeRoot):
+        raise Unsupported("overlayfs cannot be mounted here", hint="use the copy snapshotter: MINIRT_SNAPSHOTTER=copy")
+    return root.path
 
 
 def enter_user_of(pid: int, started: int) -> str:

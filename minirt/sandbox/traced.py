@@ -1,0 +1,277 @@
+"""Containers on machines that allow no namespaces: PRoot traces every process and changes the paths it asks for.
+
+The container's program is a child of :mod:`minirt.sandbox.first`, that of PRoot, that of the monitor. Nothing is
+isolated but the files: the container sees the machine's processes, network and host name, and runs as the same user.
+Before PRoot starts, a filter answers "no such call" to calls newer than the PRoot of today's distributions knows, so
+that C libraries fall back to those it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import signal
+import stat
+import struct
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from minirt.errors import CommandNotExecutable, ContainerNotRunning, SandboxError
+from minirt.linux import seccomp
+from minirt.linux.paths import ensure_inside
+from minirt.linux.processes import is_alive, name_process, start_time
+from minirt.linux.syscalls import close_on_exec, prctl
+from minirt.linux.tracing import command_of, end_traced, siblings, tracer_of
+from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
+from minirt.sandbox.guest import FIRST, Guest
+from minirt.sandbox.init import Stdio, take_stdio
+from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, set_limits
+
+__all__ = ["Traced", "enter_traced", "join_traced", "start_traced"]
+
+_PR_SET_CHILD_SUBREAPER = 36
+_OFFLINE = "offline"  # a mark in the scratch directory: no network for this container
+
+
+@dataclass(slots=True)
+class Traced:
+    """A program that runs. ``collect`` is called once its process has ended, and gives its wait status."""
+
+    pid: int
+    start_time: int
+    pidfd: int
+    terminal: int | None
+    collect: Callable[[], int]
+
+
+def start_traced(spec: SandboxSpec, stdio: Stdio, tracer: str, home: str) -> Traced:
+    """Start a container. Raises what :meth:`Sandbox.start` does, and :class:`Unsupported`."""
+    guest = Guest.of(spec, f"{home}/tmp/traced-{spec.id[:24]}-{os.getpid()}")
+    try:
+        if isinstance(spec.network, LoopbackNetwork):
+            open(f"{guest.scratch}/{_OFFLINE}", "w").close()
+        return _launch(guest, spec.process, stdio, tracer, last=True)
+    except BaseException:
+        guest.remove()
+        raise
+
+
+def join_traced(pid: int, started: int, process: Process, stdio: Stdio) -> Traced:
+    """Run a second program in the container of the process ``pid``. Raises :class:`ContainerNotRunning`."""
+    words = _words_of(pid, started)
+    return _launch(Guest.read(words[1:]), process, stdio, words[0], last=False)
+
+
+def enter_traced(pid: int, started: int) -> str:
+    """The root directory of the container of the process ``pid``. Raises :class:`ContainerNotRunning`."""
+    return Guest.read(_words_of(pid, started)[1:]).root
+
+
+def _words_of(pid: int, started: int) -> list[str]:
+    words = command_of(tracer_of(pid))
+    if not is_alive(pid, started) or "-r" not in words[1:2]:
+        raise ContainerNotRunning("the container is not running")
+    return words
+
+
+def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: bool) -> Traced:
+    program = _find(guest, process)
+    _make_directory(guest, process.cwd)
+    user = process.user
+    who = ["-0"] if user.uid == 0 and user.gid == 0 else ["-i", f"{user.uid}:{user.gid}"]
+    words = [tracer, *guest.words(), *who, "-w", process.cwd, FIRST, program, *process.argv]
+    terminal, inner = _terminal(process) if process.terminal else (None, None)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    told, telling = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        _become_tracer(words, guest, process, stdio, telling, inner)
+    os.close(telling)
+    if inner is not None:
+        os.close(inner)
+    main = _word(told)
+    if main is None or main < 0:
+        end_traced(pid)
+        os.waitpid(pid, 0)
+        raise _refusal(main, program)
+    guard = _start_guard(pid, guest if last else None)
+
+    def collect() -> int:
+        status = _word(told)
+        for one in siblings(pid) if last else [pid]:
+            end_traced(one)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        _reap(guard)
+        if last:
+            guest.remove()
+        return int(signal.SIGKILL) if status is None else status
+
+    return Traced(main, start_time(main) or 0, _pidfd(main), terminal, collect)
+
+
+def _pidfd(pid: int) -> int:
+    """A handle on the program; on some process that has ended, if the program was so quick."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        ended = os.fork()
+        if ended == 0:
+            os._exit(0)
+        return os.pidfd_open(ended)
+
+
+def _find(guest: Guest, process: Process) -> str:
+    """The program's path in the container. Raises what starting it would."""
+    if not process.argv or not process.argv[0]:
+        raise SandboxError("no command was given", hint="name a command, or set CMD or ENTRYPOINT in the image")
+    name = process.argv[0]
+    search = process.env.get("PATH", DEFAULT_PATH).split(":")
+    candidates = [name] if "/" in name else [f"{directory or '.'}/{name}" for directory in search]
+    refused: CommandNotExecutable | None = None
+    for candidate in candidates:
+        path = candidate if candidate.startswith("/") else f"{process.cwd}/{candidate}"
+        try:
+            mode = os.stat(guest.host(path)).st_mode
+        except OSError:
+            continue
+        if stat.S_ISDIR(mode):
+            refused = refused or CommandNotExecutable(f'exec: "{candidate}": is a directory', hint="name a program")
+        elif not mode & 0o111:
+            refused = refused or CommandNotExecutable(
+                f'exec: "{candidate}": permission denied',
+                cause="the file may not be executed by this user",
+                hint=f"chmod +x {candidate}",
+            )
+        else:
+            _check_interpreter(guest, path, candidate)
+            return path
+    raise refused or not_found(name, search)
+
+
+def _check_interpreter(guest: Guest, path: str, shown: str) -> None:
+    with open(guest.host(path), "rb") as file:
+        first = file.readline(256)
+    if first.startswith(b"#!"):
+        words = os.fsdecode(first[2:].rstrip(b"\n")).split()
+        try:
+            guest.host(words[0] if words else "/")
+        except OSError:
+            raise explain_refusal(OSError(errno.ENOENT, ""), shown, guest.host(path)) from None
+    elif not first.startswith(b"\x7fELF"):
+        raise explain_refusal(OSError(errno.ENOEXEC, ""), shown, guest.host(path))
+
+
+def _make_directory(guest: Guest, path: str) -> None:
+    """Docker makes the working directory if it is missing."""
+    try:
+        guest.host(path)
+    except OSError:
+        root = os.open(guest.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.close(ensure_inside(root, path, directory=True))
+        finally:
+            os.close(root)
+
+
+def _terminal(process: Process) -> tuple[int, int]:
+    controller, inner = os.openpty()
+    if process.rows and process.columns:
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", process.rows, process.columns, 0, 0))
+    return controller, inner
+
+
+def _become_tracer(
+    words: list[str], guest: Guest, process: Process, stdio: Stdio, telling: int, terminal: int | None
+) -> NoReturn:
+    try:
+        os.setsid()
+        if terminal is not None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+            stdio = Stdio(terminal, terminal, terminal)
+        take_stdio(stdio)
+        if telling == 3:
+            os.set_inheritable(3, True)
+        else:
+            os.dup2(telling, 3, inheritable=True)
+        close_on_exec(4)
+        os.umask(0o022)
+        set_limits(process.rlimits)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        seccomp.load_for_tracer(offline=os.path.exists(f"{guest.scratch}/{_OFFLINE}"))
+        # The first variable is taken away again before the program starts.
+        os.execve(words[0], words, {"PROOT_TMP_DIR": guest.scratch, **process.env})
+    except BaseException as error:
+        number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
+        os.write(3, struct.pack("=i", -number))
+    os._exit(125)
+
+
+def _word(fd: int) -> int | None:
+    data = os.read(fd, 4)
+    return struct.unpack("=i", data)[0] if len(data) == 4 else None
+
+
+def _refusal(number: int | None, program: str) -> SandboxError:
+    if number is None:
+        return SandboxError(
+            "the container could not be started",
+            cause="proot ended before the program began",
+            hint="see what it wrote; `proot --version` must work on this machine",
+        )
+    return explain_refusal(OSError(-number, os.strerror(-number)), program, "")
+
+
+def _start_guard(tracer: int, guest: Guest | None) -> int:
+    """A process that ends the container if this one is killed: the tracer alone would leave its processes free."""
+    watched = os.pidfd_open(os.getpid())
+    pid = os.fork()
+    if pid:
+        os.close(watched)
+        return pid
+    try:
+        os.setsid()
+        name_process("mrt-guard")
+        # Nothing of the client's may stay open here: its closing tells that somebody is gone.
+        os.dup2(watched, 0)
+        os.closerange(1, 4096)
+        select.select([0], [], [])
+        end_traced(tracer)
+        if guest is not None:
+            guest.remove()
+    finally:
+        os._exit(0)
+
+
+def _reap(guard: int) -> None:
+    """End the guard, and what a killed tracer may have left to us."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(guard, signal.SIGKILL)
+    try:
+        while True:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                for child in _children():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
+                os.waitpid(-1, 0)
+    except ChildProcessError:
+        pass
+
+
+def _children() -> list[int]:
+    me = str(os.getpid())
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as text:
+                if text.read().rpartition(")")[2].split()[1] == me:
+                    found.append(int(name))
+    return found
