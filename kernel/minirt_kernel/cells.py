@@ -107,6 +107,11 @@ def classify(text: str, defined: Callable[[str], bool] = lambda _name: False) ->
     return PythonCell()
 
 
+def is_begun_dockerfile(text: str) -> bool:
+    """Whether the cell ends with ``FROM `` and nothing behind it: who types that asks for the names of images."""
+    return text.endswith(("FROM ", "FROM\t")) and is_bare_dockerfile(f"{text}scratch")
+
+
 def is_bare_dockerfile(text: str) -> bool:
     """Whether the cell starts as a Dockerfile does: FROM, with only comments, directives and ARG before it."""
     continued = False

@@ -18,6 +18,7 @@ from minirt_kernel.cells import (
     PythonCell,
     RunCell,
     classify,
+    is_begun_dockerfile,
 )
 from minirt_kernel.dockerfile_files import FLAGS
 from minirt_kernel.dockerfile_text import Spot, locate, stage_names, variable_names
@@ -45,7 +46,8 @@ class Offer:
 
 def offer(runtime: Runtime, code: str, cursor: int) -> Offer:
     """What may stand at ``cursor``; nothing in a Python cell."""
-    cell = classify(code, runtime.shell.user_ns.__contains__)
+    begun = is_begun_dockerfile(code)
+    cell = DockerfileCell("", code, 1) if begun else classify(code, runtime.shell.user_ns.__contains__)
     line_start = code.rfind("\n", 0, cursor) + 1
     line = code[line_start:cursor]
     match cell:
@@ -88,8 +90,9 @@ def matcher_for(runtime: Runtime) -> Callable[[Any], Any]:
     def matcher(context: Any) -> dict[str, Any]:
         lines = context.full_text.split("\n")
         cursor = sum(len(line) + 1 for line in lines[: context.cursor_line]) + context.cursor_position
-        if isinstance(classify(context.full_text, runtime.shell.user_ns.__contains__), PythonCell):
-            typed = context.full_text.strip()
+        cell = classify(context.full_text, runtime.shell.user_ns.__contains__)
+        if isinstance(cell, PythonCell) and not is_begun_dockerfile(context.full_text):
+            typed = context.full_text[:cursor].lstrip()  # IPython insists that the text before the cursor ends so
             begun = [word for word in _OPENINGS if typed and word.startswith(typed)]
             opening = [SimpleCompletion(text=word, type="keyword") for word in begun]
             return {"completions": opening, "matched_fragment": typed, "suppress": False}

@@ -10,7 +10,7 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 
 from minirt import __version__
-from minirt_kernel.cells import Cell, PythonCell, classify
+from minirt_kernel.cells import Cell, PythonCell, classify, is_begun_dockerfile
 from minirt_kernel.extension import load
 
 __all__ = ["MinirtKernel"]
@@ -43,7 +43,7 @@ class MinirtKernel(IPythonKernel):
 
     def do_complete(self, code: str, cursor_pos: int | None) -> Any:
         cell = self._cell(code)
-        if isinstance(cell, PythonCell):
+        if isinstance(cell, PythonCell) and not is_begun_dockerfile(code):
             return super().do_complete(code, cursor_pos)
         from minirt_kernel.completion import complete_reply
 

@@ -43,6 +43,7 @@ def complete(kernel: Any, marked: str) -> list[str]:
         ("FROM minirt/base\nONBUILD COP‸", ["ONBUILD COPY"]),
         ("FROM minirt/b‸", ["FROM minirt/base"]),
         ("FROM completed‸", ["FROM completed-image:1"]),
+        ("# syntax=x\nFROM completed‸", ["FROM completed-image:1"]),
         ("FROM minirt/base AS build\nFROM bui‸", ["FROM build"]),
         ("FROM minirt/base ‸", ["FROM minirt/base AS"]),
         ("FROM minirt/base AS one\nFROM scratch\nCOPY --fr‸", ["COPY --from="]),
@@ -92,6 +93,17 @@ def test_a_cell_that_is_only_begun_can_become_ours(kernel: Any) -> None:
     assert "docker" in complete(kernel, "doc‸")
     assert "%%dockerfile" in complete(kernel, "%%doc‸")
     assert "%%run" in complete(kernel, "%%ru‸")
+
+
+@pytest.mark.parametrize("marked", ["FR‸OM", "ARG‸ ", "FROM\n‸", "dock‸ = 3", " FROM ‸x", "AR ‸"])
+def test_tab_is_answered_whatever_is_typed(kernel: Any, marked: str) -> None:
+    """A completer that fails would leave JupyterLab waiting for its answer."""
+    complete(kernel, marked)
+
+
+def test_names_of_images_are_offered_behind_from(kernel: Any) -> None:
+    """Also when nothing of the name is typed yet, and the cell is not a Dockerfile so far."""
+    assert "FROM completed-image:1" in complete(kernel, "FROM ‸")
 
 
 def test_python_names_are_not_offered_in_a_dockerfile(kernel: Any) -> None:
