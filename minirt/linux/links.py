@@ -19,16 +19,18 @@ __all__ = [
     "add_default_route",
     "add_veth",
     "address_of",
+    "alias_of",
     "delete_link",
     "loopback_up",
     "networks_in_use",
+    "set_alias",
     "set_link",
 ]
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _GETROUTE = 16, 17, 20, 24, 26
 _CREATE, _EXCL = 0x400, 0x200
 _UP = 1
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_ALIAS, _IFLA_NET_NS_FD = 1, 3, 10, 18, 20, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
@@ -56,6 +58,21 @@ def add_bridge(name: str, mac: str) -> int:
     with Netlink() as route:
         route.ask(_NEWLINK, _CREATE | _EXCL, body)
     return _index(name)
+
+
+def set_alias(name: str, note: str) -> None:
+    """A note on an interface that ``ip link`` shows; the kernel keeps 255 bytes of it."""
+    with Netlink() as route:
+        route.ask(_NEWLINK, 0, _link(_index(name)) + attribute(_IFLA_ALIAS, note.encode()[:255]))
+
+
+def alias_of(name: str) -> str:
+    """Its note, or an empty text."""
+    try:
+        with open(f"/sys/class/net/{name}/ifalias", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
 
 
 def add_veth(name: str, bridge: str, peer: str, peer_namespace: int, mac: str) -> None:

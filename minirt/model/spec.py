@@ -166,7 +166,7 @@ class MadeNetwork:
     """A network that ``maker`` makes around the container's monitor, right before the container starts.
 
     ``maker`` is ``module:function``; it is called with ``arguments`` (what JSON can hold) and the container's state
-    directory, and returns what to do when the container has ended.
+    directory, and returns what to do when the container has ended: before anybody is told, and after.
     """
 
     kind: ClassVar[str] = "made"

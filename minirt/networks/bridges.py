@@ -18,10 +18,21 @@ from pathlib import Path
 from minirt.linux import links, nft
 from minirt.linux.processes import is_alive
 from minirt.networks.claims import claims, drop_claim
-from minirt.networks.records import Network
+from minirt.networks.records import PREFIX, Network
 from minirt.store.locks import Locks
 
-__all__ = ["bring_up", "free_subnet", "is_up", "leave_later", "sweep", "take_down"]
+__all__ = [
+    "bring_up",
+    "free_subnet",
+    "in_the_way",
+    "is_up",
+    "leave_later",
+    "machine_lock",
+    "network_lock",
+    "sweep",
+    "sweep_abandoned",
+    "take_down",
+]
 
 POOL = ipaddress.IPv4Network("172.30.0.0/16")
 _MACHINE_LOCK = "/run/minirt-networks.lock"
@@ -67,11 +78,15 @@ def in_the_way(network: Network) -> str:
     return next(found, "")
 
 
-def bring_up(network: Network) -> None:
-    """Raises ``OSError`` (EPERM, EOPNOTSUPP); nothing is left then. The way out is not part of it."""
+def bring_up(home: Path, network: Network) -> None:
+    """Under the machine's lock. Raises ``OSError`` (EPERM, EOPNOTSUPP); nothing is left then."""
+    sweep_abandoned()
+    # An interface of that name is what a home that was removed, and made again, has left.
+    links.delete_link(network.interface)
     packed = ipaddress.IPv4Address(network.gateway).packed
     links.add_bridge(network.interface, "02:42:" + packed.hex(":"))
     try:
+        links.set_alias(network.interface, str(home))
         links.add_address(network.interface, f"{network.gateway}/{network.hosts().prefixlen}")
         # Without nf_tables containers still reach each other and the machine; `ability` says what they do not.
         with contextlib.suppress(OSError):
@@ -81,11 +96,23 @@ def bring_up(network: Network) -> None:
         raise
 
 
+def sweep_abandoned() -> None:
+    """Take down the bridges of homes that are no longer there."""
+    for _, name in socket.if_nameindex():
+        home = links.alias_of(name) if name.startswith(PREFIX) else ""
+        if home and not os.path.isdir(f"{home}/networks"):
+            _take_down(name)
+
+
 def take_down(network: Network) -> None:
+    _take_down(network.interface)
+
+
+def _take_down(bridge: str) -> None:
     with contextlib.suppress(OSError):
-        nft.remove_bridge_rules(network.interface)
+        nft.remove_bridge_rules(bridge)
     with contextlib.suppress(OSError):
-        links.delete_link(network.interface)
+        links.delete_link(bridge)
 
 
 def sweep(home: Path, network: Network) -> int:
@@ -99,16 +126,21 @@ def sweep(home: Path, network: Network) -> int:
     return left
 
 
-def leave_later(home: Path, networks: list[Network], container: str) -> None:
-    """A container has ended: give its addresses back, and take down networks that stay empty for a moment."""
+def leave_later(home: Path, networks: list[Network]) -> None:
+    """A container has left: take down those networks that stay empty for a moment."""
+    if not os.path.isdir(home / "networks"):
+        sweep_abandoned()
+        return
     empty = []
     for network in networks:
         with network_lock(home, network.name):
-            drop_claim(home, network.name, container)
             if not sweep(home, network):
                 empty.append(network)
     if empty:
         time.sleep(_LINGER)
+        if not os.path.isdir(home / "networks"):
+            sweep_abandoned()
+            return
     for network in empty:
         with network_lock(home, network.name):
             if not sweep(home, network):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import ipaddress
 
-__all__ = ["BRIDGE", "BUILT_IN", "Endpoint", "Network", "Wish"]
+__all__ = ["BRIDGE", "BUILT_IN", "PREFIX", "Endpoint", "Network", "Wish"]
 
 BRIDGE, HOST, NONE = "bridge", "host", "none"
+PREFIX = "mrt-"
 BUILT_IN = (BRIDGE, HOST, NONE)
 
 
@@ -40,7 +41,7 @@ class Network:
     @property
     def interface(self) -> str:
         """The bridge on the machine; interface names have 15 characters at most."""
-        return f"mrt-{self.id[:10]}"
+        return f"{PREFIX}{self.id[:10]}"
 
     @property
     def has_names(self) -> bool:

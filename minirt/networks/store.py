@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from minirt.store.files import atomic_write
 
 __all__ = ["Networks"]
 
+_PATIENCE = 0.5  # seconds for an address that is being given back
 _SHAPE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
@@ -144,6 +146,7 @@ class Networks:
         """Take down what containers left behind that were killed together with their monitors."""
         if os.geteuid():
             return
+        bridges.sweep_abandoned()
         for network in self.list():
             if network.subnet and bridges.is_up(network):
                 with bridges.network_lock(self.home, network.name):
@@ -155,6 +158,17 @@ class Networks:
 
         Raises NetworkNotFound, Conflict (no address left, or taken), InvalidSpec, SandboxError.
         """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._join(wish, container, names)
+            except Conflict:
+                # Its holder may have ended a moment ago, and its monitor be about to give it back.
+                if not wish.ip or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+
+    def _join(self, wish: Wish, container: str, names: tuple[str, ...]) -> tuple[Network, Endpoint]:
         with bridges.network_lock(self.home, wish.network):
             network = self._up(wish.network)
             used = {claim.address: claim for claim in self.endpoints(network) if claim.container != container}
@@ -187,7 +201,7 @@ class Networks:
         try:
             with bridges.machine_lock():
                 network = self._with_subnet(network)
-                bridges.bring_up(network)
+                bridges.bring_up(self.home, network)
         except OSError as error:
             raise SandboxError(
                 f"cannot bring up the network {name}",

@@ -21,7 +21,7 @@ from minirt.linux import links
 from minirt.linux.namespaces import CLONE_NEWNET
 from minirt.linux.processes import name_process, open_process
 from minirt.linux.syscalls import setns, unshare
-from minirt.networks.claims import own
+from minirt.networks.claims import drop_claim, own
 from minirt.networks.plan import Wiring
 from minirt.networks.records import Endpoint, Network
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["attach", "detach", "join", "make"]
 
-Leave = Callable[[], None]
+Leave = tuple[Callable[[], None], Callable[[], None]]
+"""What to do when the container has ended: before anybody is told, and after."""
+
 _OWN_NAMESPACE = "/proc/self/ns/net"
 
 
@@ -60,7 +62,12 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         note = {"Ports": [asdict(listener.binding) for listener in listeners]}
         with contextlib.suppress(OSError):
             Path(state_dir, "network.json").write_text(json.dumps(note))
-    return lambda: _leave(wiring, machine, helper)
+    helpers = [] if helper is None else [helper]
+    return lambda: _release(wiring, helpers), lambda: _leave(wiring, machine, helpers)
+
+
+def _nothing() -> None:
+    """The network is another container's."""
 
 
 def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> int | None:
@@ -100,7 +107,7 @@ def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
         ) from error
     finally:
         os.close(pidfd)
-    return lambda: None
+    return _nothing, _nothing
 
 
 def _enter_bridges(wiring: Wiring, machine: int) -> None:
@@ -134,14 +141,22 @@ def _back(machine: int) -> None:
         setns(machine, CLONE_NEWNET)
 
 
-def _leave(wiring: Wiring, machine: int, helper: int | None) -> None:
-    """The container has ended and its end is told: this process has nothing else to do any more."""
-    if helper is not None:
+def _release(wiring: Wiring, helpers: list[int]) -> None:
+    """The container has ended: its names and addresses are nobody's before anybody hears of the end."""
+    for network, _ in wiring.places:
+        with contextlib.suppress(OSError):
+            drop_claim(Path(wiring.home), network.name, wiring.container)
+    while helpers:
+        helper = helpers.pop()
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(helper, signal.SIGKILL)
             os.waitpid(helper, 0)
-    networks = [network for network, _ in wiring.places]
-    if not networks:
+
+
+def _leave(wiring: Wiring, machine: int, helpers: list[int]) -> None:
+    """The end is told: this process has nothing else to do any more."""
+    _release(wiring, helpers)
+    if not wiring.places:
         return
     from minirt.networks.bridges import leave_later
 
@@ -149,7 +164,7 @@ def _leave(wiring: Wiring, machine: int, helper: int | None) -> None:
     _back(machine)
     # Whoever reads what the container wrote waits until all who could still write have closed it.
     os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
-    leave_later(Path(wiring.home), networks, wiring.container)
+    leave_later(Path(wiring.home), [network for network, _ in wiring.places])
 
 
 def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from minirt.model.spec import MadeNetwork, Network
 
-__all__ = ["enter_network"]
-
-
-def enter_network(network: Network, state_dir: str | None) -> Callable[[], None]:
-    """Bring this process into the network that its container will be born in, and return what to do at the end.
-
-    Nothing happens for the networks that need no preparation. Raises what the maker raises.
-    """
-    if not isinstance(network, MadeNetwork):
-        return _nothing
-    module, _, name = network.maker.partition(":")
-    leave: Callable[[], None] = getattr(importlib.import_module(module), name)(network.arguments, state_dir)
-    return leave
+__all__ = ["Membership", "enter_network"]
 
 
 def _nothing() -> None:
     """The kernel takes down what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What to do when the container has ended: ``ended`` before anybody is told, ``afterwards`` when all are."""
+
+    ended: Callable[[], None] = _nothing
+    afterwards: Callable[[], None] = _nothing
+
+    def __call__(self) -> None:
+        """Both, where nobody is told."""
+        self.ended()
+        self.afterwards()
+
+
+def enter_network(network: Network, state_dir: str | None) -> Membership:
+    """Bring this process into the network that its container will be born in.
+
+    Nothing happens for the networks that need no preparation. Raises what the maker raises.
+    """
+    if not isinstance(network, MadeNetwork):
+        return Membership()
+    module, _, name = network.maker.partition(":")
+    ended, afterwards = getattr(importlib.import_module(module), name)(network.arguments, state_dir)
+    return Membership(ended, afterwards)

@@ -1,0 +1,193 @@
+"""Containers on bridges, as root: who sees whom, by which name, and what is left afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from minirt.engine import Engine
+from minirt.engine.networks import Network
+from minirt.errors import CommandNotFound, Conflict, InvalidSpec, NetworkNotFound
+from minirt.linux import links
+
+BASE = "minirt/base"
+
+
+def _names(engine: Engine, *names: str, network: str = "lan") -> str:
+    """What a fresh container on the network makes of names."""
+    script = "; ".join(f"getent hosts {name} || echo no {name}" for name in names)
+    output = engine.containers.run(BASE, ["sh", "-c", script], network=network, remove=True)
+    assert isinstance(output, bytes)
+    return output.decode()
+
+
+def test_containers_of_one_network_find_each_other_by_name(bridged: Engine, lan: Network, look: Any) -> None:
+    """Name, alias, short id, and the name with the network's: all give the address that inspect shows."""
+    web = look.sleeper(bridged, "web", network="lan", aliases=["www"])
+    asked = ["web", "www", web.short_id, "web.lan", "WEB"]
+    lines = _names(bridged, *asked).splitlines()
+    assert [line.split()[0] for line in lines] == [look.address(web)] * len(asked)
+
+
+def test_a_name_is_known_only_while_its_container_runs_and_on_its_network(
+    bridged: Engine, lan: Network, look: Any
+) -> None:
+    """After the end, and on another network, nobody has the name."""
+    other = bridged.networks.create("other")
+    web = look.sleeper(bridged, "web", network="lan")
+    assert "no web" in _names(bridged, "web", network=other.name)
+    web.kill()
+    assert "no web" in _names(bridged, "web")
+
+
+def test_the_default_bridge_has_no_names(bridged: Engine, look: Any) -> None:
+    """As with docker: addresses yes, names no."""
+    first = look.sleeper(bridged, "first", network="bridge")
+    assert first.attrs["NetworkSettings"]["IPAddress"].startswith("172.30.")
+    assert "no first" in _names(bridged, "first", network="bridge")
+
+
+def test_a_container_reaches_another_over_the_bridge(bridged: Engine, lan: Network, look: Any) -> None:
+    """TCP between two containers, with the caller's own address."""
+    web, caller = (look.sleeper(bridged, name, network="lan") for name in ("web", "caller"))
+    with look.server(look.namespace(web), 8000):
+        assert look.greeting(look.namespace(caller), look.address(web), 8000) == f"from {look.address(caller)}\n"
+
+
+def test_networks_are_kept_apart(bridged: Engine, lan: Network, look: Any) -> None:
+    """From another network there is no way in, although the machine forwards packets."""
+    bridged.networks.create("other")
+    web, stranger = look.sleeper(bridged, "web", network="lan"), look.sleeper(bridged, "stranger", network="other")
+    with look.server(look.namespace(web), 8000):
+        assert look.greeting(look.namespace(stranger), look.address(web), 8000) == ""
+        assert look.greeting("/proc/self/ns/net", look.address(web), 8000).startswith("from")
+
+
+def test_what_goes_out_has_the_machines_address(bridged: Engine, look: Any, outside: str) -> None:
+    """Outbound traffic is translated: a server elsewhere sees the machine, not the container."""
+    caller = look.sleeper(bridged, "caller")
+    with look.server(outside, 9000):
+        assert look.greeting(look.namespace(caller), "198.51.100.2", 9000) == "from 198.51.100.1\n"
+
+
+def test_an_internal_network_leads_nowhere_else(bridged: Engine, look: Any, outside: str) -> None:
+    """With internal=True there is no way out."""
+    bridged.networks.create("inner", internal=True)
+    caller = look.sleeper(bridged, "caller", network="inner")
+    with look.server(outside, 9000):
+        assert look.greeting(look.namespace(caller), "198.51.100.2", 9000) == ""
+
+
+def test_none_has_only_loopback_and_host_has_the_machines(engine: Engine) -> None:
+    """Docker's two networks without addresses of their own."""
+    script = ["sh", "-c", "cut -d: -f1 -s /proc/net/dev | tr -d ' '"]
+    assert engine.containers.run(BASE, script, network="none", remove=True) == b"lo\n"
+    mine = {line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line}  # noqa: SIM115
+    seen = engine.containers.run(BASE, script, network="host", remove=True)
+    assert "lo" in set(seen.decode().split()) & mine
+
+
+def test_two_containers_share_one_network(bridged: Engine, lan: Network, look: Any) -> None:
+    """container:NAME: the same interfaces and the same names."""
+    web = look.sleeper(bridged, "web", network="lan")
+    output = bridged.containers.run(
+        BASE, ["sh", "-c", "readlink /proc/self/ns/net; getent hosts web"], network="container:web", remove=True
+    )
+    namespace, line = output.decode().splitlines()
+    assert namespace == os.readlink(f"/proc/{web.state.pid}/ns/net")
+    assert line.split()[0] == look.address(web)
+    web.kill()
+    with pytest.raises(Conflict, match="non running container"):
+        bridged.containers.run(BASE, ["true"], network="container:web", remove=True)
+
+
+def test_a_running_container_joins_and_leaves_networks(bridged: Engine, lan: Network, look: Any) -> None:
+    """An interface and a name come and go at once, and a restart keeps what was decided."""
+    bridged.networks.create("second")
+    web = look.sleeper(bridged, "web", network="lan")
+    second = bridged.networks.get("second")
+    second.connect(web, aliases=["w2"])
+    assert "172." in _names(bridged, "w2", network="second")
+    assert b"eth1" in web.exec_run(["cat", "/proc/net/dev"])[1]
+    with pytest.raises(Conflict, match="already exists in network"):
+        second.connect(web)
+    web.reload()
+    web.restart(timeout=0)
+    assert set(web.attrs["NetworkSettings"]["Networks"]) == {"lan", "second"}
+    second.disconnect("web")
+    assert b"eth1" not in web.exec_run(["cat", "/proc/net/dev"])[1]
+    assert "no w2" in _names(bridged, "w2", network="second")
+
+
+def test_addresses_are_given_once_and_given_again(bridged: Engine, look: Any) -> None:
+    """A chosen address is kept for its container, refused to others, and free after its end."""
+    bridged.networks.create("fixed", subnet="10.213.7.0/24")
+    one = look.sleeper(bridged, "one", network="fixed", ip="10.213.7.77")
+    assert look.address(one, "fixed") == "10.213.7.77"
+    with pytest.raises(Conflict, match="Address already in use"):
+        look.sleeper(bridged, "two", network="fixed", ip="10.213.7.77")
+    with pytest.raises(InvalidSpec, match="not among the addresses"):
+        look.sleeper(bridged, "three", network="fixed", ip="10.1.2.3")
+    one.kill()
+    again = look.sleeper(bridged, "four", network="fixed", ip="10.213.7.77")
+    assert look.address(again, "fixed") == "10.213.7.77"
+
+
+def test_networks_are_made_once_and_removed_when_unused(bridged: Engine, lan: Network, look: Any) -> None:
+    """A second of the name is refused, so is removing one in use; prune takes those that no container names."""
+    with pytest.raises(Conflict, match="already exists"):
+        bridged.networks.create("lan")
+    web = look.sleeper(bridged, "web", network="lan")
+    with pytest.raises(Conflict, match="active endpoints"):
+        lan.remove()
+    bridged.networks.create("idle")
+    assert bridged.networks.prune() == {"NetworksDeleted": ["idle"]}
+    web.remove(force=True)
+    lan.remove()
+    with pytest.raises(NetworkNotFound):
+        bridged.networks.get("lan")
+    with pytest.raises(Conflict, match="pre-defined"):
+        bridged.networks.get("bridge").remove()
+
+
+def test_the_bridge_goes_with_the_last_container(bridged: Engine, lan: Network, look: Any) -> None:
+    """One container leaves: the bridge stays. The last one leaves: nothing of it is left, rules included."""
+    home = bridged.store.home
+    one, two = (look.sleeper(bridged, name, network="lan") for name in ("one", "two"))
+    one.kill()
+    assert lan.stored.interface in look.bridges(home)
+    two.kill()
+    assert look.eventually(lambda: lan.stored.interface not in look.bridges(home))
+    assert not look.helpers(one.id) + look.helpers(two.id)
+
+
+def test_a_killed_monitor_leaves_nothing_for_good(bridged: Engine, lan: Network, look: Any) -> None:
+    """After kill -9 helper and interface end with the container, and the next sweep takes the empty bridge."""
+    web = look.sleeper(bridged, "web", network="lan", ports={"80/tcp": None})
+    assert look.helpers(web.id)
+    os.kill(web.state.monitor_pid, signal.SIGKILL)
+    assert look.eventually(lambda: not look.helpers(web.id))
+    assert look.eventually(lambda: not web.state.alive)
+    bridged.networks.prune()
+    assert lan.stored.interface not in look.bridges(bridged.store.home)
+    assert "no web" in _names(bridged, "web", network="bridge")
+
+
+def test_a_start_that_fails_gives_everything_back(bridged: Engine, lan: Network, look: Any) -> None:
+    """A program that is not there: no claim on an address, and no bridge for nobody."""
+    with pytest.raises(CommandNotFound):
+        bridged.containers.run(BASE, ["no-such-program"], network="lan", remove=True)
+    assert lan.attrs["Containers"] == {}
+    assert look.eventually(lambda: lan.stored.interface not in look.bridges(bridged.store.home))
+
+
+def test_a_bridge_whose_home_is_gone_is_taken_down(bridged: Engine, lan: Network, look: Any) -> None:
+    """Somebody removed a whole home: the next network that comes up tidies after it."""
+    links.add_bridge(f"mrt-lost{os.getpid() % 10**6}", "02:42:00:00:00:99")
+    name = f"mrt-lost{os.getpid() % 10**6}"
+    links.set_alias(name, "/nowhere/at/all")
+    look.sleeper(bridged, "web", network="lan")
+    assert name not in look.bridges("/nowhere/at/all")  # type: ignore[arg-type]
