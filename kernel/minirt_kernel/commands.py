@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
+import re
+import shlex
+import threading
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +24,7 @@ from minirt_kernel.work import Job, perform
 
 if TYPE_CHECKING:
     from minirt_kernel.runtime import Runtime
+    from minirt_kernel.screens import NotebookScreens
 
 __all__ = ["SOURCE", "build", "docker_lines", "run_cell", "run_script"]
 
@@ -135,15 +141,61 @@ async def docker_lines(runtime: Runtime, text: str) -> None:
                 cause="the cell starts with a docker command, so all of its lines are taken as such",
                 hint="Put Python into a cell of its own, and a shell's command behind an exclamation mark.",
             )
+    # Only the kernel's own loop goes on taking what the page says while a command runs.
+    loop = asyncio.get_running_loop() if threading.current_thread() is threading.main_thread() else None
     for line in lines:
-        await perform(_line_job(runtime, line or ()), runtime.presenter)
+        told = await perform(_line_job(runtime, line or (), loop), runtime.presenter)
+        if told:
+            runtime.page.show({"text/plain": told}, uuid.uuid4().hex, update=False)
 
 
-def _line_job(runtime: Runtime, words: tuple[Word, ...]) -> Job[None]:
-    def job(feed: Feed, cancel: Cancel) -> None:
-        _execute(runtime, feed, cancel, _expanded(runtime, words, feed, cancel))
+def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractEventLoop | None) -> Job[str]:
+    """The job's result is to be shown in place of a terminal, where there can be none."""
+
+    def job(feed: Feed, cancel: Cancel) -> str:
+        argv = _expanded(runtime, words, feed, cancel)
+        if not _may_have_screen(argv):
+            _execute(runtime, feed, cancel, argv)
+            return ""
+        from minirt_kernel.screens import NoLivePage, NotebookScreens, fallback
+
+        screens = NotebookScreens(runtime, loop, fallback(argv, _instead(argv)))
+        try:
+            _execute(runtime, feed, cancel, argv, screens=screens)
+        except NoLivePage as told:
+            return told.text
+        return ""
 
     return job
+
+
+def _may_have_screen(argv: list[str]) -> bool:
+    words = [word for word in argv if word != "container"][:1]
+    return words[:1] in (["run"], ["exec"], ["start"], ["attach"])
+
+
+def _instead(argv: list[str]) -> str:
+    """What to type where nobody can type on a terminal."""
+    words = argv[1:] if argv[0] == "container" else argv
+    command, arguments = words[0], words[1:]
+    _, rest = _split(command, arguments)
+    options = [_untyped(word) for word in arguments[: len(arguments) - len(rest)]]
+    line = shlex.join(["docker", command, *filter(None, options), *rest])
+    if command in ("attach", "start"):
+        name = rest[0] if rest else "NAME"
+        return f"docker logs {name} shows what it wrote, docker exec {name} COMMAND runs a command in it."
+    if len(rest) > 1:
+        return f"{line}"
+    return f"{line} COMMAND runs one command; with -dit it waits, and docker exec NAME COMMAND runs commands in it."
+
+
+def _untyped(word: str) -> str:
+    """An option without -i and -t."""
+    if word in ("--interactive", "--tty"):
+        return ""
+    if re.fullmatch(r"-[A-Za-z]*[it]+[A-Za-z]*", word):
+        return "-" + word[1:].replace("i", "").replace("t", "") if word.strip("-it") else ""
+    return word
 
 
 def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Cancel) -> list[str]:
@@ -157,11 +209,19 @@ def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Can
     return expand(words, runtime.shell.user_ns, output_of)
 
 
-def _execute(runtime: Runtime, feed: Feed, cancel: Cancel, argv: list[str], *, stdin: bytes = b"") -> None:
+def _execute(
+    runtime: Runtime,
+    feed: Feed,
+    cancel: Cancel,
+    argv: list[str],
+    *,
+    stdin: bytes = b"",
+    screens: NotebookScreens | None = None,
+) -> None:
     from minirt.cli import execute
 
     _refuse_archives(argv)
-    session = runtime.session(feed, cancel, stdin=stdin)
+    session = runtime.session(feed, cancel, stdin=stdin, screens=screens)
     try:
         execute(argv, session)
     except ContainerFailed as error:

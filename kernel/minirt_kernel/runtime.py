@@ -17,6 +17,7 @@ from minirt_kernel.page import cell_key, page_of
 
 if TYPE_CHECKING:
     from minirt.cli import Session
+    from minirt.cli.screens import Screens
     from minirt.cli.settings import Settings
     from minirt.model.cancel import Cancel
     from minirt.model.events import EventSink
@@ -87,6 +88,10 @@ class Runtime:
             from minirt_kernel.work import end_all
 
             end_all(_PATIENCE)
+        if "minirt_kernel.screens" in sys.modules:
+            from minirt_kernel import screens
+
+            screens.end_all(_PATIENCE / 2)
         with self._lock:
             engine, self._engine, self._settings = self._engine, None, None
         if engine is not None:
@@ -118,7 +123,15 @@ class Runtime:
     def _keep(self, graph: Graph) -> None:
         self.last_graph = graph
 
-    def session(self, feed: Feed, cancel: Cancel, *, stdin: bytes = b"", stdout: BinaryIO | None = None) -> Session:
+    def session(
+        self,
+        feed: Feed,
+        cancel: Cancel,
+        *,
+        stdin: bytes = b"",
+        stdout: BinaryIO | None = None,
+        screens: Screens | None = None,
+    ) -> Session:
         """A conversation of one command: its streams end in the cell, its progress becomes the picture."""
         from minirt.cli import Session
 
@@ -130,6 +143,7 @@ class Runtime:
             cwd=Path.cwd(),
             environment=dict(os.environ),
             progress=_Progress(feed),
+            screens=screens,
             cancel=cancel,
             name="docker",
             columns=100,

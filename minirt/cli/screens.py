@@ -33,13 +33,14 @@ class Program:
     """What is to be shown: ``begin(output, stdin, window)`` starts it or joins it.
 
     ``finish(attachment, cancel)`` waits for the end, puts away what is to be put away, and returns the exit code;
-    None when the user left and it runs on. ``name`` is the container's.
+    None when the user left and it runs on. ``name`` is the container's. It ``stays`` when its screen goes away.
     """
 
     name: str
     begin: Callable[[Output, int, Window], Attachment]
     finish: Callable[[Attachment, Cancel | None], int | None]
     detach_keys: bytes = DETACH_KEYS
+    stays: bool = False
 
 
 class Screen(Protocol):
@@ -64,9 +65,9 @@ def screen_for(session: Session, *, terminal: bool, interactive: bool) -> Abstra
 
 
 def container_program(
-    container: Container, begin: Callable[..., Attachment], *, keys: bytes, remove: bool = False
+    container: Container, begin: Callable[..., Attachment], *, keys: bytes, remove: bool = False, stays: bool = False
 ) -> Program:
-    """``begin`` is the container's ``open`` or ``connect``; ``remove`` it at its end."""
+    """``begin`` is the container's ``open`` or ``connect``; ``remove`` it at its end. See :class:`Program`."""
 
     def start(output: Output, stdin: int, window: Window) -> Attachment:
         try:
@@ -78,7 +79,7 @@ def container_program(
 
     def finish(attachment: Attachment, cancel: Cancel | None) -> int | None:
         try:
-            code = container.finish(attachment, cancel)
+            code = container.finish(attachment, cancel, stays=stays)
         except BaseException:
             if remove:
                 container.remove(force=True, v=True)
@@ -87,7 +88,7 @@ def container_program(
             container.remove(force=True, v=True)
         return code
 
-    return Program(container.name, start, finish, keys)
+    return Program(container.name, start, finish, keys, stays)
 
 
 class ShellScreens:

@@ -53,21 +53,27 @@ class Attachment:
         reader.start()
         return cls(running, reader)
 
-    def wait(self, cancel: Cancel | None = None) -> int:
-        """The exit code, after the last byte was handed on. An interrupt ends the program, then is raised."""
+    def wait(self, cancel: Cancel | None = None, *, stays: bool = False) -> int:
+        """The exit code, after the last byte was handed on.
+
+        An interrupt ends the program (or leaves it alone if it ``stays``), then is raised.
+        """
         try:
             end = self.running.wait(cancel=cancel)
         except (Cancelled, KeyboardInterrupt):
-            self.interrupt()
+            if stays:
+                self.detach()
+            else:
+                self.interrupt()
             raise
         if self._reader is not None:
             self._reader.join()
         return end.code
 
-    def outcome(self, cancel: Cancel | None = None) -> int | None:
+    def outcome(self, cancel: Cancel | None = None, *, stays: bool = False) -> int | None:
         """As :meth:`wait`; None when somebody called :meth:`detach` meanwhile."""
         try:
-            return self.wait(cancel)
+            return self.wait(cancel, stays=stays)
         except SandboxError:
             if self.detached:
                 return None

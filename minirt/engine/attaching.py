@@ -51,16 +51,17 @@ class Attachable:
             attachment.resize(*window)
         return attachment
 
-    def finish(self, attachment: Attachment, cancel: Cancel | None = None) -> int | None:
+    def finish(self, attachment: Attachment, cancel: Cancel | None = None, *, stays: bool = False) -> int | None:
         """Wait until the container has ended and return its exit code; None after ``attachment.detach()``.
 
-        An interrupt (``cancel``) ends the container and raises Cancelled.
+        An interrupt (``cancel``) ends the container unless it ``stays``, and raises Cancelled.
         """
         lifecycle = self._engine.lifecycle
         try:
-            code = attachment.outcome(cancel)
+            code = attachment.outcome(cancel, stays=stays)
         except BaseException:
-            self._tell_exited()
+            if not attachment.detached:
+                self._tell_exited()
             raise
         if code is None:
             return None

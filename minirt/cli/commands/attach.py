@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from typing import TYPE_CHECKING, Any
 
 from minirt.cli.grammar import Flag, command, switch, value
@@ -47,7 +45,8 @@ def attach(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     interactive = container.record.stdin_open and not options["no_stdin"]
     with screen_for(session, terminal=container.record.terminal, interactive=interactive) as screen:
         if screen is not None:
-            return screen.show(container_program(container, container.connect, keys=options["detach_keys"]))
+            program = container_program(container, container.connect, keys=options["detach_keys"], stays=True)
+            return screen.show(program)
         return _follow(session, container, interactive, proxy=options["sig_proxy"])
 
 
@@ -56,14 +55,10 @@ def _follow(session: Session, container: Container, interactive: bool, *, proxy:
     with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
         attachment = container.connect(relay, stdin=stdin)
         try:
-            # Not through the attachment's own wait: an interrupt leaves the container, it does not end it.
-            end = attachment.running.wait(cancel=session.cancel)
+            code = attachment.wait(session.cancel, stays=True)
         except (Cancelled, KeyboardInterrupt):
             if proxy:
-                with contextlib.suppress(ContainerNotRunning):
-                    attachment.running.kill(signal.SIGINT)
-            attachment.detach()
+                container.kill("INT")
             raise
-        attachment.wait()
-    relay.judge(container.name, end.code)
+    relay.judge(container.name, code)
     return 0

@@ -54,7 +54,7 @@ def _start_attached(session: Session, names: tuple[str, ...], options: dict[str,
     with screen_for(session, terminal=container.record.terminal, interactive=interactive) as screen:
         if screen is not None:
             begin = partial(container.open, lives_on=True)
-            return screen.show(container_program(container, begin, keys=options["detach_keys"]))
+            return screen.show(container_program(container, begin, keys=options["detach_keys"], stays=True))
     attach(session, container, interactive, lives_on=True)
     return 0
 
