@@ -7,6 +7,7 @@ from typing import Any
 
 from minirt.cli.grammar import Flag, absent, number, switch, value, values
 from minirt.cli.session import Session
+from minirt.cli.setting_flags import setting_flags, setting_options
 from minirt.cli.values import environment, environment_pair, label_pair, read_lines
 from minirt.errors import InvalidSpec
 from minirt.volumes.mount_flag import parse_mount
@@ -15,7 +16,7 @@ from minirt.volumes.specs import parse_tmpfs, parse_volume
 __all__ = ["container_flags", "engine_options"]
 
 PULL_POLICIES = ("always", "missing", "never")
-_NO_CGROUP = "minirt sets no resource limits yet"
+_NO_CGROUP = "minirt does not set this limit; it has --memory, --cpus, --cpu-shares, --cpuset-cpus, --pids-limit"
 _NO_NETWORK = "minirt's networks have IPv4 addresses and names of their own choosing"
 _NOT_YET = (
     ("--dns-option", "", "Set DNS options", "list", _NO_NETWORK),
@@ -23,24 +24,15 @@ _NOT_YET = (
     ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
     ("--link", "", "Add link to another container", "list", _NO_NETWORK),
     ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
-    ("--memory", "m", "Memory limit", "bytes", _NO_CGROUP),
-    ("--memory-swap", "", "Swap limit", "bytes", _NO_CGROUP),
-    ("--memory-reservation", "", "Memory soft limit", "bytes", _NO_CGROUP),
-    ("--cpus", "", "Number of CPUs", "decimal", _NO_CGROUP),
-    ("--cpu-shares", "c", "CPU shares", "int", _NO_CGROUP),
     ("--cpu-period", "", "Limit CPU CFS period", "int", _NO_CGROUP),
     ("--cpu-quota", "", "Limit CPU CFS quota", "int", _NO_CGROUP),
-    ("--cpuset-cpus", "", "CPUs in which to allow execution", "string", _NO_CGROUP),
-    ("--pids-limit", "", "Tune container pids limit", "int", _NO_CGROUP),
     ("--blkio-weight", "", "Block IO weight", "uint16", _NO_CGROUP),
     ("--cgroup-parent", "", "Optional parent cgroup for the container", "string", _NO_CGROUP),
     ("--oom-score-adj", "", "Tune host's OOM preferences", "int", _NO_CGROUP),
     ("--shm-size", "", "Size of /dev/shm", "bytes", ""),
-    ("--ulimit", "", "Ulimit options", "ulimit", ""),
     ("--sysctl", "", "Sysctl options", "map", ""),
     ("--device", "", "Add a host device to the container", "list", ""),
     ("--gpus", "", "GPU devices to add to the container", "gpu-request", ""),
-    ("--security-opt", "", "Security Options", "list", ""),
     ("--userns", "", "User namespace to use", "string", ""),
     ("--pid", "", "PID namespace to use", "string", ""),
     ("--ipc", "", "IPC mode to use", "string", ""),
@@ -48,15 +40,6 @@ _NOT_YET = (
     ("--cgroupns", "", "Cgroup namespace to use", "string", ""),
     ("--group-add", "", "Add additional groups to join", "list", ""),
     ("--domainname", "", "Container NIS domain name", "string", ""),
-    ("--init", "", "Run an init inside the container that forwards signals and reaps processes", "", ""),
-    ("--restart", "", "Restart policy to apply when a container exits", "string", ""),
-    ("--health-cmd", "", "Command to run to check health", "string", ""),
-    ("--health-interval", "", "Time between running the check", "duration", ""),
-    ("--health-retries", "", "Consecutive failures needed to report unhealthy", "int", ""),
-    ("--health-start-period", "", "Start period before health retries count", "duration", ""),
-    ("--health-timeout", "", "Maximum time to allow one check to run", "duration", ""),
-    ("--log-driver", "", "Logging driver for the container", "string", ""),
-    ("--log-opt", "", "Log driver options", "list", ""),
     ("--storage-opt", "", "Storage driver options for the container", "list", ""),
     ("--runtime", "", "Runtime to use for this container", "string", "minirt is the only runtime here"),
     ("--volume-driver", "", "Optional volume driver for the container", "string", "there is one: local"),
@@ -105,6 +88,7 @@ def container_flags() -> list[Flag]:
         values("--volume", "v", "Bind mount a volume"),
         values("--volumes-from", "", "Mount volumes from the specified container(s)"),
         value("--workdir", "w", "Working directory inside the container"),
+        *setting_flags(),
         *(absent(long, short, text, word=word, **({"why": why} if why else {}))
           for long, short, text, word, why in _NOT_YET),
     ]  # fmt: skip
@@ -156,6 +140,7 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "dns": options["dns"],
         "stop_signal": options["stop_signal"] or None,
         "stop_timeout": options["stop_timeout"],
+        **setting_options(options),
     }
 
 

@@ -57,7 +57,9 @@ COMMANDS: Mapping[str, Entry] = {
     "commit": Entry("lifecycle", "commit", "Create a new image from a container's changes"),
     "cp": Entry("copy", "cp", "Copy files/folders between a container and the local filesystem"),
     "create": Entry("run", "create", "Create a new container"),
+    "debug": Entry("debug", "debug", "Look into the files of the build step that failed"),
     "diff": Entry("containers", "diff", "Inspect changes to files or directories on a container's filesystem"),
+    "events": Entry("events", "events", "Get real time events from the server"),
     "export": Entry("copy", "export", "Export a container's filesystem as a tar archive"),
     "history": Entry("images", "history", "Show the history of an image"),
     "import": Entry("copy", "import_", "Import the contents from a tarball to create a filesystem image"),
@@ -76,15 +78,19 @@ COMMANDS: Mapping[str, Entry] = {
     "start": Entry("lifecycle", "start", "Start one or more stopped containers"),
     "stop": Entry("lifecycle", "stop", "Stop one or more running containers"),
     "tag": Entry("images", "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "top": Entry("top", "top", "Display the running processes of a container"),
     "unpause": Entry("lifecycle", "unpause", "Unpause all processes within one or more containers"),
+    "update": Entry("update", "update", "Update configuration of one or more containers"),
     "wait": Entry("lifecycle", "wait", "Block until one or more containers stop, then print their exit codes"),
     "image inspect": _only("inspect", "image_inspect", "Display detailed information on one or more images"),
     "image prune": _only("prune", "image_prune", "Remove unused images"),
+    "builder prune": _only("builder", "prune", "Remove build cache"),
     "container inspect": _only(
         "inspect", "container_inspect", "Display detailed information on one or more containers"
     ),
     "container prune": _only("prune", "container_prune", "Remove all stopped containers"),
     "system prune": _only("prune", "system_prune", "Remove unused data"),
+    "system check": _only("maintenance", "check", "Check that what lies in the home fits together"),
     "system df": _only("system", "disk_usage", "Show docker disk usage"),
     "registry serve": _only("registry", "serve", "Serve a directory of images to others, until interrupted"),
     "volume create": _only("volumes", "create", "Create a volume"),
@@ -105,7 +111,7 @@ _SAME_IN_IMAGE = ("build", "history", "import", "load", "pull", "push", "save", 
 _SAME_IN_CONTAINER = (
     "attach", "commit", "cp", "create", "diff", "exec", "export",
     "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stop",
-    "unpause", "wait",
+    "top", "unpause", "update", "wait",
 )  # fmt: skip
 
 
@@ -115,7 +121,8 @@ def _members(group: str) -> dict[str, str]:
 
 
 GROUPS: Mapping[str, Group] = {
-    "builder": Group("Manage builds", {"build": "build"}),
+    "builder": Group("Manage builds", {"build": "build"} | _members("builder")),
+    "buildx": Group("Docker Buildx", {"build": "build"} | _members("builder"), {"b": "build"}),
     "container": Group(
         "Manage containers",
         {name: name for name in _SAME_IN_CONTAINER} | {"ls": "ps"} | _members("container"),
@@ -128,14 +135,14 @@ GROUPS: Mapping[str, Group] = {
     ),
     "network": Group("Manage networks", _members("network"), {"list": "ls", "remove": "rm"}),
     "registry": Group("Serve images to others", _members("registry")),
-    "system": Group("Manage Docker", {"info": "info"} | _members("system")),
+    "system": Group("Manage Docker", {"info": "info", "events": "events"} | _members("system")),
     "volume": Group("Manage volumes", _members("volume"), {"list": "ls", "remove": "rm"}),
 }
 
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
-    "buildx", "compose", "config", "context", "events", "login", "logout",
-    "manifest", "node", "plugin", "search", "secret", "service", "stack", "stats", "swarm", "top", "trust",
+    "compose", "config", "context", "login", "logout",
+    "manifest", "node", "plugin", "search", "secret", "service", "stack", "stats", "swarm", "trust",
     "update",
 )  # fmt: skip
 

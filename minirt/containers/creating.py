@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
+from minirt.containers.settings import health_of
+from minirt.containers.volume_points import volume_point
 from minirt.errors import InvalidSpec, PathNotFound, UsageError
-from minirt.model.config import ContainerConfig
+from minirt.model.config import ContainerConfig, Healthcheck
+from minirt.model.spec import HealthCheck
 from minirt.networks.ports import parse_publish
 from minirt.volumes import Volumes
 from minirt.volumes.specs import BindSpec, MountRequest, TmpfsSpec, VolumeSpec
@@ -60,6 +64,7 @@ def make_record(
         extra_hosts=request.extra_hosts,
         exposed_ports=tuple(sorted({*image.exposed_ports, *request.exposed_ports, *_published(request)})),
         stop_signal=request.stop_signal or image.stop_signal or "SIGTERM",
+        settings=replace(request.settings, health=_health(request, image)),
         stop_timeout=10 if request.stop_timeout is None else request.stop_timeout,
     )
 
@@ -78,6 +83,15 @@ def _program(request: CreateRequest, image: ContainerConfig) -> tuple[tuple[str,
             hint="Name a program after the image.",
         )
     return entrypoint, command
+
+
+def _health(request: CreateRequest, image: ContainerConfig) -> HealthCheck | None:
+    """The user's check; what it leaves open is the image's."""
+    own, below = request.health, image.healthcheck
+    if own is not None and below is not None:
+        names = ("test", "interval", "timeout", "start_period", "start_interval", "retries")
+        own = Healthcheck(**{name: getattr(own, name) or getattr(below, name) for name in names})
+    return health_of(own or below, image.shell or ("/bin/sh", "-c"))
 
 
 def _published(request: CreateRequest) -> Iterator[str]:
@@ -122,8 +136,6 @@ def _mounts(
 
 
 def _limited(point: MountPoint, mode: str) -> MountPoint:
-    from dataclasses import replace
-
     if mode not in ("", "ro", "rw", "z"):
         raise InvalidSpec(f"invalid mode: {mode}", hint="After --volumes-from NAME comes :ro, :rw or nothing.")
     return replace(point, read_write=point.read_write and mode != "ro", anonymous=False)
@@ -148,17 +160,11 @@ def _point(mount: MountRequest, target: str, volumes: Volumes, created: str) -> 
         )
     if isinstance(mount, BindSpec):
         source = _host_path(mount)
-        return MountPoint("bind", target, source, "", not mount.read_only, propagation=mount.propagation)
-    volume = volumes.create(mount.name, created=created, labels=mount.labels)
-    return MountPoint(
-        "volume",
-        target,
-        str(volume.mountpoint / mount.subpath),
-        volume.name,
-        not mount.read_only,
-        anonymous=volume.anonymous,
-        no_copy=mount.no_copy,
-    )
+        return MountPoint(
+            "bind", target, source, "", not mount.read_only, propagation=mount.propagation, recursive=mount.recursive
+        )
+    volume = volumes.create(mount.name, created=created, labels=mount.labels, options=mount.driver_options)
+    return volume_point(volume, mount, target)
 
 
 def _host_path(mount: BindSpec) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from minirt.containers.network_settings import network_settings, port_bindings
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
+from minirt.containers.volume_points import shadows_of
 
 __all__ = ["container_attributes"]
 
@@ -27,13 +28,15 @@ def container_attributes(record: ContainerRecord, state: State, directory: Path)
         "LogPath": str(directory / "log"),
         "HostsPath": "",
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": state.restarts,
         "Driver": "overlay",
         "Platform": "linux",
         "HostConfig": _host_config(record),
         "GraphDriver": {"Name": "overlay", "Data": _storage(record, directory)},
         "Mounts": [point.to_docker() for point in record.mounts],
         "Config": _config(record),
+        # Ours: what each mount hides, of the image or of a mount around it.
+        "Shadows": shadows_of(record, directory),
         "NetworkSettings": network_settings(record, state, directory),
     }
 
@@ -43,14 +46,15 @@ def _state(state: State) -> dict[str, Any]:
         "Status": state.status,
         "Running": state.alive,
         "Paused": state.paused,
-        "Restarting": False,
-        "OOMKilled": False,
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
         "Dead": state.status == "dead",
         "Pid": state.pid if state.alive else 0,
         "ExitCode": state.exit_code,
         "Error": state.error,
         "StartedAt": state.started_at or _NEVER,
         "FinishedAt": state.finished_at or _NEVER,
+        **({"Health": dict(state.health)} if state.health is not None else {}),
     }
 
 
@@ -72,7 +76,7 @@ def _host_config(record: ContainerRecord) -> dict[str, Any]:
         "ExtraHosts": list(record.extra_hosts) or None,
         "Privileged": record.privileged,
         "ReadonlyRootfs": record.read_only,
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        **record.settings.to_docker(),
     }
 
 

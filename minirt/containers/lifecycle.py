@@ -8,22 +8,25 @@ first step of removing it; so a kill at any instant leaves a container or none, 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minirt.containers import processes
+from minirt.containers import limits, processes
 from minirt.containers.attaching import Attachment, Output
 from minirt.containers.changes import PathChange
 from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
 from minirt.containers.execing import exec_process
 from minirt.containers.networking import give_up, plan_network, settle
+from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
 from minirt.containers.shelf import Shelf
 from minirt.containers.starting import Window, make_spec
 from minirt.containers.state import State, read_state, read_stubs
+from minirt.containers.volume_points import check_point
 from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
@@ -31,6 +34,7 @@ from minirt.model.spec import Attached, Detached
 from minirt.networks.records import Network, Wish
 from minirt.networks.store import Networks
 from minirt.sandbox import Sandbox, attach
+from minirt.sandbox.restarts import allow, forbid, parse_policy, write_policy
 from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
 from minirt.store import Store
 from minirt.volumes import Volumes
@@ -61,6 +65,7 @@ class Lifecycle:
         self.shelf = Shelf(rooms.store)
         self.networks = Networks(rooms.store)
 
+    @noted("create")
     def create(
         self, request: CreateRequest, cancel: Cancel | None = None, on_warning: Callable[[str], None] = lambda _: None
     ) -> ContainerRecord:
@@ -68,6 +73,7 @@ class Lifecycle:
         rooms = self._rooms
         request = self._settled(request, on_warning)
         record = make_record(request, rooms.volumes, rooms.now(), self._mounts_of)
+        limits.refuse_missing(record, rooms.machine)
         directory = self.shelf.directory(record.id)
         # The lock tells a container that is being made from one whose maker was killed: see reap.
         with rooms.store.lock(f"container-{record.id}"):
@@ -107,6 +113,7 @@ class Lifecycle:
             with self._rooms.store.lock(f"volume-{point.name}"):
                 self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
 
+    @noted("start", at_start=True, when=lambda state: not state.alive)
     def start(
         self,
         record: ContainerRecord,
@@ -131,9 +138,13 @@ class Lifecycle:
             root = rooms.snapshots.reopen(record.diff_ids, directory)
             id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)
             lifetime = Detached(str(directory)) if lives_on else Attached(str(directory))
+            allow(str(directory))
+            write_policy(str(directory), parse_policy(record.settings.restart))
+            limits.clear(record, rooms.machine)
             plan = plan_network(record, self.networks, self._find)
             try:
                 spec = make_spec(record, lifetime, root, self._union(record), id_maps, plan, window)
+                spec = limits.with_settings(spec, record, rooms.machine)
                 return Attachment.begin(
                     lambda out, err: rooms.sandbox.start(spec, stdin=stdin, stdout=out, stderr=err), output
                 )
@@ -171,7 +182,7 @@ class Lifecycle:
     def _check_mounts(self, record: ContainerRecord) -> None:
         for point in record.mounts:
             if point.kind == "volume":
-                self._rooms.volumes.get(point.name)
+                check_point(point, self._rooms.volumes.get(point.name))
 
     def state(self, record: ContainerRecord) -> State:
         """What it does right now."""
@@ -185,18 +196,26 @@ class Lifecycle:
             )
         return state
 
+    @noted("kill", at_start=True)
     def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
         """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
         number = processes.parse_signal(signal)
-        processes.send(self._running(record), number)
+        state = self._running(record)
+        if number in (KILL, processes.parse_signal(record.stop_signal)):
+            forbid(str(self.shelf.directory(record.id)))
+        processes.send(state, number)
         if number == KILL:
+            if state.paused:  # what is frozen cannot even die
+                limits.freeze(record, state, self._rooms.machine, False)
             self.wait(record, timeout=_END_PATIENCE)
 
+    @noted("stop", when=lambda state: state.alive)
     def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
         state = self.state(record)
         if not state.alive:
             return
+        forbid(str(self.shelf.directory(record.id)))
         processes.send(state, processes.parse_signal(record.stop_signal))
         if state.paused:
             self.unpause(record)
@@ -209,30 +228,38 @@ class Lifecycle:
         self, record: ContainerRecord, *, timeout: float | None = None, cancel: Cancel | None = None
     ) -> State | None:
         """Wait for the end and return the last state; None when ``timeout`` (seconds) came first."""
-        state = self.state(record)
-        if state.alive and not processes.wait_end(state, timeout, cancel):
-            return None
-        # The first process is gone; its monitor writes the end within moments, or is gone itself.
+        deadline = None if timeout is None else time.monotonic() + timeout
         while (state := self.state(record)).alive:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not processes.wait_end(state, None if left is None else max(left, 0), cancel):
+                return None
+            if left is not None and left < 0:
+                return None
+            # The first process is gone; its monitor writes the end within moments, starts it again, or is gone.
             processes.wait_moment(cancel)
         return state
 
+    @noted("pause")
     def pause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
         if state.paused:
             raise Conflict(f"Container {record.name} is already paused")
-        processes.stop_all(state)
+        if not limits.freeze(record, state, self._rooms.machine, True):
+            processes.stop_all(state)
         (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
 
+    @noted("unpause")
     def unpause(self, record: ContainerRecord) -> None:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
         if not state.paused:
             raise Conflict(f"Container {record.name} is not paused")
         (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
-        processes.resume(state)
+        if not limits.freeze(record, state, self._rooms.machine, False):
+            processes.resume(state)
 
+    @noted("destroy")
     def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
         if self.state(record).alive:
@@ -242,11 +269,13 @@ class Lifecycle:
                     " removing or force remove",
                     hint=f"docker stop {record.name}, or docker rm -f {record.name}",
                 )
+            forbid(str(self.shelf.directory(record.id)))
             with contextlib.suppress(ContainerNotRunning):
                 self.kill(record)
             self.wait(record)
         directory = self.shelf.directory(record.id)
         with self._rooms.store.lock(f"container-{record.id}"):
+            limits.clear(record, self._rooms.machine)
             (directory / "config.json").unlink(missing_ok=True)
             self._rooms.snapshots.discard(directory)
         if volumes or record.auto_remove:
@@ -265,6 +294,7 @@ class Lifecycle:
         found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
         return tuple(PathChange(kind, path) for kind, path in found)
 
+    @noted("commit")
     def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
         """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
         hold = pause and self.state(record).status == "running"
@@ -311,7 +341,9 @@ class Lifecycle:
                 state.pid,
                 state.start_time,
                 process,
+                name=record.id,
                 privileged=record.privileged,
+                cgroup=limits.joined_group(record, self._rooms.machine),
                 stdin=stdin,
                 stdout=out,
                 stderr=err,
@@ -332,8 +364,11 @@ class Lifecycle:
     def reap(self) -> None:
         """Remove what was started with ``--rm`` and has ended without its starter, and what killed makers left."""
         for record in self.shelf.all():
-            if record.auto_remove and self.state(record).status == "exited":
-                self.remove(record)
+            if self.state(record).status == "exited":
+                # What a killed monitor could not take away any more.
+                limits.clear(record, self._rooms.machine)
+                if record.auto_remove:
+                    self.remove(record)
         for identity in self.shelf.unfinished():
             with contextlib.suppress(Conflict), self._rooms.store.lock(f"container-{identity}", timeout=0):
                 directory = self.shelf.directory(identity)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from minirt.containers.settings import Settings
 from minirt.errors import InvalidDocument
 from minirt.model.digest import Digest
 from minirt.networks.records import Wish
@@ -16,7 +17,10 @@ __all__ = ["ContainerRecord", "MountPoint"]
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """One entry of ``Mounts`` in ``docker inspect``. ``kind`` is volume, bind or tmpfs; ``name`` a volume's."""
+    """One entry of ``Mounts`` in ``docker inspect``. ``kind`` is volume, bind or tmpfs; ``name`` a volume's.
+
+    ``memory``: a volume that is a fresh tmpfs at each start.
+    """
 
     kind: str
     destination: str
@@ -28,6 +32,8 @@ class MountPoint:
     mode: int = 0o1777
     propagation: str = "rprivate"
     no_copy: bool = False
+    recursive: bool = True
+    memory: bool = False
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
 
     def to_docker(self) -> dict[str, Any]:
@@ -84,6 +90,7 @@ class ContainerRecord:
     exposed_ports: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     stop_timeout: int = 10
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -110,6 +117,7 @@ class ContainerRecord:
                 **{
                     **data,
                     **lists,
+                    "settings": Settings.from_json(data.get("settings") or {}),
                     "image_id": Digest.parse(data["image_id"]),
                     "diff_ids": tuple(Digest.parse(text) for text in data["diff_ids"]),
                     "networks": tuple(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from minirt.model.config import ImageConfig
+from minirt.containers.settings import Settings
+from minirt.model.config import Healthcheck, ImageConfig
 from minirt.model.digest import Digest
 from minirt.networks.records import Wish
 from minirt.snapshots import LayerSource
@@ -57,3 +58,5 @@ class CreateRequest:
     exposed_ports: tuple[str, ...] = ()
     stop_signal: str = ""
     stop_timeout: int | None = None
+    settings: Settings = field(default_factory=Settings)
+    health: Healthcheck | None = None

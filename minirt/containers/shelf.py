@@ -20,6 +20,7 @@ class Shelf:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.home = store.home
         self._home = store.home / "containers"
 
     def directory(self, identity: str) -> Path:

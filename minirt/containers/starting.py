@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minirt.containers.networking import NetworkPlan
 from minirt.containers.records import ContainerRecord, MountPoint
+from minirt.linux.caps import CAPABILITIES
 from minirt.model.spec import (
     DEFAULT_CAPABILITIES,
     BindMount,
@@ -78,12 +79,16 @@ def make_process(record: ContainerRecord, union: Union, window: Window | None = 
 
 
 def _capabilities(record: ContainerRecord) -> tuple[str, ...]:
-    kept = dict.fromkeys(DEFAULT_CAPABILITIES)
-    for name in record.cap_drop:
-        if name.upper() == "ALL":
-            kept.clear()
-        kept.pop(_capability(name), None)
-    kept.update(dict.fromkeys(_capability(name) for name in record.cap_add))
+    """Docker's rule: ``ALL`` counts first, then what is named; what this machine's root lacks is not in ALL."""
+    added = [_capability(name) for name in record.cap_add]
+    dropped = [_capability(name) for name in record.cap_drop]
+    if "ALL" in added:
+        kept = dict.fromkeys(name for name in CAPABILITIES if name not in dropped)
+    elif "ALL" in dropped:
+        kept = {}
+    else:
+        kept = dict.fromkeys(name for name in DEFAULT_CAPABILITIES if name not in dropped)
+    kept.update(dict.fromkeys(name for name in added if name != "ALL"))
     return tuple(kept)
 
 
@@ -93,6 +98,8 @@ def _capability(name: str) -> str:
 
 
 def _mount(point: MountPoint) -> Mount:
-    if point.kind == "tmpfs":
+    if point.kind == "tmpfs" or point.memory:
         return TmpfsMount(point.destination, point.size, point.mode, point.options)
-    return BindMount(point.source, point.destination, not point.read_write, propagation=point.propagation)
+    return BindMount(
+        point.source, point.destination, not point.read_write, point.recursive, propagation=point.propagation
+    )

@@ -8,6 +8,7 @@ because pids are used again.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _KILLED = 137
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """docker's states: created, running, paused, exited, dead. Times are RFC 3339 in UTC or empty."""
+    """docker's states: created, running, paused, restarting, exited, dead. Times are RFC 3339 in UTC or empty."""
 
     status: str
     pid: int = 0
@@ -32,10 +33,13 @@ class State:
     started_at: str = ""
     finished_at: str = ""
     paused: bool = False
+    restarts: int = 0
+    oom_killed: bool = False
+    health: Mapping[str, Any] | None = None
 
     @property
     def alive(self) -> bool:
-        return self.status in ("running", "paused")
+        return self.status in ("running", "paused", "restarting")
 
 
 def read_state(directory: Path) -> State:
@@ -53,9 +57,15 @@ def read_state(directory: Path) -> State:
         error=str(data.get("Error", "")),
         started_at=str(data.get("StartedAt", "")),
         finished_at=str(data.get("FinishedAt", "")),
+        restarts=int(data.get("RestartCount", 0)),
+        oom_killed=bool(data.get("OOMKilled", False)),
+        health=data.get("Health"),
     )
     if not state.alive:
         return state
+    if state.status == "restarting":
+        # Between two runs there is no first process; the monitor is what tells the truth.
+        return _ended_unseen(state, int(data.get("MonitorStartTime", 0)))
     if not processes.is_alive(state.pid, state.start_time):
         return _ended_unseen(state, int(data.get("MonitorStartTime", 0)))
     return replace(state, status="paused", paused=True) if _is_paused(directory, state) else state
@@ -86,6 +96,7 @@ def _ended_unseen(state: State, monitor_start: int) -> State:
         "exited",
         exit_code=_KILLED,
         error="its monitor was killed, or the machine went down; the container ended with it",
+        restarts=state.restarts,
         started_at=state.started_at,
         finished_at=state.finished_at,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.containers.changes import PathChange
 from minirt.containers.inspecting import container_attributes
-from minirt.containers.logs import read_log
+from minirt.containers.logs import LogReader
+from minirt.containers.noting import note
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.engine.attaching import Attachable, Output
@@ -137,6 +138,18 @@ class Container(WithFiles, Attachable):
             raise TimeoutError(f"container {self.name} still runs after {timeout} s")
         return {"StatusCode": state.exit_code, "Error": {"Message": state.error} if state.error else None}
 
+    def update(self, **options: Any) -> None:
+        """Change limits (mem_limit, nano_cpus, pids_limit …) and restart_policy. Raises InvalidSpec, Unsupported."""
+        from minirt.engine.limits import update_container
+
+        self._record = update_container(self._engine, self._record, options)
+
+    def stats(self) -> dict[str, Any]:
+        """What it uses right now, in docker's fields. Raises ContainerNotRunning, Unsupported."""
+        from minirt.engine.limits import container_stats
+
+        return container_stats(self._engine, self._record)
+
     def remove(self, force: bool = False, v: bool = False) -> None:
         """Remove it and its storage layer; with ``v`` its anonymous volumes too. Raises ContainerIsRunning."""
         self._engine.lifecycle.remove(self._record, force=force, volumes=v)
@@ -144,7 +157,8 @@ class Container(WithFiles, Attachable):
 
     def rename(self, name: str) -> None:
         """Raises NameInUse, InvalidSpec."""
-        self._record = self._engine.lifecycle.shelf.rename(self._record, name)
+        old, self._record = self.name, self._engine.lifecycle.shelf.rename(self._record, name)
+        note(self._engine.journal, "rename", self._record, oldName=f"/{old}")
 
     def logs(
         self,
@@ -167,16 +181,13 @@ class Container(WithFiles, Attachable):
         self, *, follow: bool = False, tail: int | None = None, cancel: Cancel | None = None
     ) -> Iterator[tuple[str, bytes, str]]:
         """(stream, bytes, time) a line; with ``follow`` until the container ends."""
-        path = self._engine.lifecycle.shelf.directory(self.id) / "log"
-        seen = list(read_log(path))
+        reader = LogReader(self._engine.lifecycle.shelf.directory(self.id) / "log")
+        seen = list(reader.read())
         for line in seen[-tail:] if tail else [] if tail == 0 else seen:
             yield line.stream, line.data, line.time
-        count = len(seen)
         while follow:
             alive = self.state.alive
-            fresh = list(read_log(path))[count:]
-            count += len(fresh)
-            for line in fresh:
+            for line in reader.read():
                 yield line.stream, line.data, line.time
             if not alive:
                 return
@@ -200,10 +211,13 @@ class Container(WithFiles, Attachable):
         *,
         message: str = "",
         author: str = "",
+        changes: Sequence[str] = (),
         pause: bool = True,
     ) -> Image:
         """Make an image: this container's image with the storage layer as one more layer."""
-        return self._engine.images.commit(self, repository, tag, message=message, author=author, pause=pause)
+        return self._engine.images.commit(
+            self, repository, tag, message=message, author=author, changes=changes, pause=pause
+        )
 
     def exec_run(
         self,
@@ -324,11 +338,14 @@ class ContainerCollection:
         found = [Container(self._engine, record) for record in self._engine.lifecycle.shelf.all()]
         return [container for container in found if all or container.state.alive]
 
-    def prune(self) -> dict[str, Any]:
-        """Remove every container that has ended: ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``."""
+    def prune(self, *, wanted: Callable[[Container], bool] = lambda _: True) -> dict[str, Any]:
+        """Remove every container that has ended: ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``.
+
+        ``wanted`` may keep some.
+        """
         removed, freed = [], 0
         for container in self.list(all=True):
-            if container.status not in ("exited", "created", "dead"):
+            if container.status not in ("exited", "created", "dead") or not wanted(container):
                 continue
             size = self._engine.lifecycle.storage_bytes(container.record)
             try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.containers.request import CreateRequest, ImageSource
+from minirt.engine.settings_options import read_health, read_settings
 from minirt.errors import UsageError
 from minirt.volumes.specs import BindSpec, MountRequest, TmpfsSpec, VolumeSpec, parse_tmpfs, parse_volume
 
@@ -32,7 +33,9 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     """``options``: name, entrypoint, environment, working_dir, user, hostname, tty, stdin_open, volumes, mounts,
     tmpfs, volumes_from, network (or network_mode), labels, auto_remove, read_only, privileged, cap_add, cap_drop,
     extra_hosts, stop_signal, stop_timeout; ports (docker-py's mapping, or a list of ``-p`` texts), publish_all_ports,
-    exposed_ports, dns, aliases and ip (both on the network that is named).
+    exposed_ports, dns, aliases and ip (both on the network that is named); mem_limit, memswap_limit, mem_reservation,
+    nano_cpus, cpu_shares, cpuset_cpus, pids_limit, ulimits, restart_policy, healthcheck, log_config, init,
+    security_opt.
 
     Raises :class:`UsageError` for an option that is not one of these, :class:`InvalidSpec` for a bad value.
     """
@@ -40,6 +43,8 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     fields: dict[str, Any] = {ours: left.pop(name) for name, ours in _PLAIN.items() if left.get(name) is not None}
     for name in _TUPLES:
         fields[name] = tuple(left.pop(name, None) or ())
+    fields["settings"] = read_settings(left)
+    fields["health"] = read_health(left.pop("healthcheck", None))
     fields["entrypoint"] = words(left.pop("entrypoint", None))
     fields["env"] = _environment(left.pop("environment", None))
     fields["cwd"] = left.pop("working_dir", None) or ""

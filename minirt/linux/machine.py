@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from minirt.errors import Unsupported
 from minirt.model.spec import IdMapping
 
 __all__ = ["Answer", "Machine", "machine_from_json", "machine_to_json"]
@@ -41,10 +42,20 @@ class Machine:
     controllers: tuple[str, ...]
     seccomp: Answer
     ptrace: Answer
+    proot: Answer
     uid_map: tuple[IdMapping, ...]
     gid_map: tuple[IdMapping, ...]
     snapshotter: str
     isolation: str
+
+    def check_choice(self) -> None:
+        """Raises :class:`Unsupported` if the snapshotter or isolation that was asked for cannot be had here."""
+        if self.isolation == "namespaces" and not self.namespaces.ok:
+            raise _refused("isolation by namespaces", self.namespaces)
+        if self.isolation == "proot" and not self.proot.ok:
+            raise _refused("isolation by proot", self.proot)
+        if self.snapshotter == "overlay" and (self.isolation != "namespaces" or not self.overlay.ok):
+            raise _refused("the overlay snapshotter", self.overlay if self.namespaces.ok else self.namespaces)
 
     @property
     def single_id(self) -> bool:
@@ -55,6 +66,11 @@ class Machine:
         """Every question by its name."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if isinstance(value, Answer)}
+
+
+def _refused(what: str, answer: Answer) -> Unsupported:
+    why = answer.why or "it needs isolation by namespaces"
+    return Unsupported(f"{what} is not possible on this machine", cause=why, hint=answer.cure)
 
 
 def machine_to_json(machine: Machine) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from minirt.linux.processes import boot_id
 __all__ = ["Answer", "Machine", "probe"]
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from minirt.linux.trials import main; main()"
-_FORMAT = 3
+_FORMAT = 4
 _CONFINEMENT = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
@@ -82,7 +82,8 @@ def _tried(home: Path) -> Machine:
         outcomes = json.loads(done.stdout)
     except ValueError:
         reason = done.stderr.strip().splitlines()[-1:] or ["no answer"]
-        outcomes = {name: [0, f"the probe failed: {reason[0]}"] for name in ("user_namespaces", "seccomp", "ptrace")}
+        asked = ("user_namespaces", "seccomp", "ptrace", "proot")
+        outcomes = {name: [0, f"the probe failed: {reason[0]}"] for name in asked}
     machine = _conclude(outcomes)
     path = _cache_path(home)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         maps = (subordinate_maps() if granted.ok else None) or own_id_map()
     cgroups, tree = _cgroup_answer(outcomes), find_tree()
     ptrace = _answer(outcomes, "ptrace", lambda _: "allow ptrace(2), for example in the container's seccomp profile")
+    proot = _answer(outcomes, "proot", lambda _: "install the package proot (apt-get install proot)")
     return Machine(
         kernel=os.uname().release,
         root=root,
@@ -118,10 +120,11 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         controllers=tree.controllers if cgroups.ok and tree is not None else (),
         seccomp=_answer(outcomes, "seccomp", lambda _: "use a kernel built with CONFIG_SECCOMP_FILTER"),
         ptrace=ptrace,
+        proot=proot,
         uid_map=maps[0],
         gid_map=maps[1],
         snapshotter="overlay" if overlay.ok and spaces.ok else "copy",
-        isolation="namespaces" if spaces.ok else ("proot" if ptrace.ok else "none"),
+        isolation="namespaces" if spaces.ok else ("proot" if ptrace.ok and proot.ok else "none"),
     )
 
 

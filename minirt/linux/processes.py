@@ -53,7 +53,7 @@ def stand_in(pid: int) -> int:
         return pid
     except PermissionError:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-            return int((children.read().split() or [pid])[0])
+            return next((int(child) for child in children.read().split()), pid)
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minirt.linux import nft
 from minirt.networks import messages
 from minirt.networks.claims import live_claims
 from minirt.networks.loop import READ, Loop
@@ -80,14 +81,27 @@ def upstream_sockets(servers: Sequence[str]) -> list[list[socket.socket]]:
 
 
 def bind_resolver() -> tuple[socket.socket, socket.socket]:
-    """The sockets that containers ask at, UDP and TCP, in the network namespace that this process is in."""
+    """The sockets that containers ask at, UDP and TCP, in the network namespace that this process is in.
+
+    They have ports of their own, so that a container may run a name server itself; port 53 leads to them.
+    """
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind((ADDRESS, _PORT))
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    tcp.bind((ADDRESS, _PORT))
-    tcp.listen(16)
     for sock in (udp, tcp):
+        sock.bind((ADDRESS, 0))
         sock.setblocking(False)
+    tcp.listen(16)
+    try:
+        nft.redirect_local(ADDRESS, _PORT, {"udp": udp.getsockname()[1], "tcp": tcp.getsockname()[1]})
+    except OSError:
+        # No packet filter in this kernel: then the port is taken after all.
+        udp.close()
+        tcp.close()
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        for sock in (udp, tcp):
+            sock.bind((ADDRESS, _PORT))
+            sock.setblocking(False)
+        tcp.listen(16)
     return udp, tcp
 
 

@@ -6,6 +6,7 @@ import array
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.errors import SandboxError, SpawnerLost, Unsupported
+from minirt.linux.cgroups import needed
 from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
@@ -44,6 +46,8 @@ class Sandbox:
         self.home = home
         self._mount_point = str(home.absolute() / "cache" / "mount")
         self._preload = tuple(preload)
+        # Where namespaces are not allowed, this program stands in for them.
+        self._tracer = shutil.which("proot") or "proot" if machine.isolation != "namespaces" else ""
         self._lock = threading.Lock()
         self._spawner: _SpawnerProcess | None = None
 
@@ -76,10 +80,12 @@ class Sandbox:
         maps = (self.machine.uid_map, self.machine.gid_map)
         if (spec.uid_map, spec.gid_map) not in (maps, ((), ())):
             raise Unsupported("containers of one engine share one user namespace, with the machine's id maps")
-        if spec.cgroup:
-            raise Unsupported("containers cannot be put into a control group yet")
+        if needed(spec.resources) and not spec.cgroup:
+            raise Unsupported("limits need a control group", hint="see `docker info` for what this machine allows")
         spec = replace(spec, uid_map=maps[0], gid_map=maps[1])
-        request = {"do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point}
+        request = {
+            "do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point, "tracer": self._tracer
+        }  # fmt: skip
         tied = spec.lifetime.state_dir is None
         return self._begin(spec.id, request, (stdin, stdout, stderr), cancel, tied=tied)
 
@@ -91,6 +97,7 @@ class Sandbox:
         *,
         name: str = "",
         privileged: bool = False,
+        cgroup: str = "",
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
@@ -99,8 +106,8 @@ class Sandbox:
     ) -> Running:
         """Run a second program in the container whose PID 1 is this very process of the machine.
 
-        It ends with the container, and unless ``detach`` also with this client. Raises
-        :class:`ContainerNotRunning` if that process is gone, otherwise as :meth:`start`.
+        With ``cgroup`` it is put into that control group. It ends with the container, and unless ``detach`` also with
+        this client. Raises :class:`ContainerNotRunning` if that process is gone, otherwise as :meth:`start`.
         """
         request = {
             "do": "exec",
@@ -109,7 +116,9 @@ class Sandbox:
             "start_time": start_time,
             "process": process_to_json(process),
             "privileged": privileged,
+            "cgroup": cgroup,
             "tied": not detach,
+            "tracer": self._tracer,
         }
         return self._begin(name or str(pid), request, (stdin, stdout, stderr), cancel, tied=not detach)
 
@@ -136,6 +145,7 @@ class Sandbox:
             "arguments": arguments,
             "root": None if root is None else root_to_json(root),
             "mount_point": self._mount_point,
+            "tracer": self._tracer,
             "inside": None if inside is None else list(inside),
         }
         channel = self._send(request, fds)
@@ -216,7 +226,7 @@ class _SpawnerProcess:
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.words = os.memfd_create("minirt-spawner-stderr")
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        user = not machine.root
+        user = not machine.root and machine.isolation == "namespaces"
         settings = {
             "socket": theirs.fileno(),
             "path": [root, *(path for path in sys.path if os.path.isabs(path) and path != root)],

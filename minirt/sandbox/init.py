@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from minirt.linux import caps, mounts, syscalls
+from minirt.linux.namespaces import CLONE_NEWCGROUP
 from minirt.linux.paths import opened, write_new
 from minirt.linux.processes import die_with_parent
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.program import become, enter_directory, run_program, set_limits
+from minirt.sandbox.reaper import split
 from minirt.sandbox.rootfs import build_root, doing, enter_root
 from minirt.sandbox.terminal import set_window
 from minirt.sandbox.wire import Channel, error_to_json
@@ -44,7 +46,14 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
         begin()
         last = caps.last_capability()
         os.umask(0o022)
-        root, stubs = build_root(spec, mount_point, user=user)
+
+        def grouped() -> None:
+            if spec.cgroup:
+                if status.receive() is None:
+                    os._exit(137)
+                syscalls.unshare(CLONE_NEWCGROUP)
+
+        root, stubs = build_root(spec, mount_point, user=user, grouped=grouped)
         if stubs.made:
             status.send({"stubs": stubs.to_json()})
         if spec.hostname:
@@ -54,7 +63,7 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
             with doing("bring up the loopback interface"):
                 _loopback_up()
         enter_root(root)
-        finish(spec.process, stdio, status, last, privileged=spec.privileged)
+        finish(spec.process, stdio, status, last, privileged=spec.privileged, init=spec.init)
     except BaseException as error:
         fail(status, error)
     os._exit(125)  # not reached: finish() became the program, or raised
@@ -82,7 +91,9 @@ def fail(status: Channel, error: BaseException) -> NoReturn:
         os._exit(125)
 
 
-def finish(process: Process, stdio: Stdio, status: Channel, last_capability: int, *, privileged: bool) -> None:
+def finish(
+    process: Process, stdio: Stdio, status: Channel, last_capability: int, *, privileged: bool, init: bool = False
+) -> None:
     """What a new container and a command joining one have in common: from here to the program."""
     if process.terminal:
         stdio = _open_terminal(status, process)
@@ -93,6 +104,8 @@ def finish(process: Process, stdio: Stdio, status: Channel, last_capability: int
     set_limits(process.rlimits)
     enter_directory(process.cwd, process.user)
     become(process, last_capability, privileged=privileged)
+    if init:
+        split(process.terminal)
     # The parent may have died before we asked to die with it.
     run_program(process, before=lambda: _still_wanted(status))
 

@@ -10,11 +10,14 @@ from typing import Any, NoReturn
 from minirt.errors import ContainerNotRunning
 from minirt.linux import caps
 from minirt.linux import namespaces as ns
-from minirt.linux.processes import name_process, open_process
+from minirt.linux.cgroups import Group, find_tree
+from minirt.linux.processes import name_process, open_process, stand_in, start_time
 from minirt.linux.syscalls import clone, prctl, setns
+from minirt.model.spec import Process
 from minirt.sandbox.init import Stdio, begin, fail, finish
-from minirt.sandbox.monitor import Plumbing, read_status, supervise
+from minirt.sandbox.monitor import Plumbing, as_started, read_status, supervise
 from minirt.sandbox.rootfs import doing
+from minirt.sandbox.traced import join_traced
 from minirt.sandbox.wire import Channel, error_to_json, process_from_json
 
 __all__ = ["run_joiner"]
@@ -37,8 +40,11 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
     given = Stdio(*(None if index is None else fds[index] for index in request["stdio"]))
     try:
         process = process_from_json(request["process"])
+        if request.get("tracer", ""):
+            _run_traced(channel, request, process, given)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         last = caps.last_capability()
+        doors = _doors(request.get("cgroup", ""))
         _join(request["pid"], request["start_time"], request["id"])
         plumbing = Plumbing.direct(given, terminal=process.terminal)
         ours, theirs = Channel.pair()
@@ -46,22 +52,50 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
         if pid == 0:
             try:
                 begin()
+                if doors and theirs.receive() is None:
+                    os._exit(137)
                 finish(process, plumbing.inner, theirs, last, privileged=request["privileged"])
             except BaseException as error:
                 fail(theirs, error)
             os._exit(125)
         theirs.close()
+        for door in doors:
+            os.write(door, str(pid).encode())
+            os.close(door)
+        if doors:
+            ours.send({"grouped": True})
         started = read_status(ours, pid, proc)
     except BaseException as error:
         channel.send({"error": error_to_json(error)})
         os._exit(1)
     plumbing.close_inner()
     supervise(channel, started, plumbing, tied=request["tied"], at_end=lambda _: None)
+    os._exit(0)
+
+
+def _run_traced(channel: Channel, request: dict[str, Any], process: Process, given: Stdio) -> NoReturn:
+    plumbing = Plumbing.direct(given, terminal=process.terminal)
+    started = as_started(join_traced(request["pid"], request["start_time"], process, plumbing.inner))
+    plumbing.close_inner()
+    supervise(channel, started, plumbing, tied=request["tied"], at_end=lambda _: None)
+    os._exit(0)
+
+
+def _doors(cgroup: str) -> list[int]:
+    """Where to write the program's id, opened while the machine's files are still in sight."""
+    tree = find_tree() if cgroup else None
+    if tree is None:
+        return []
+    with doing("join the container's control group"):
+        return Group(tree, cgroup).doors()
 
 
 def _join(pid: int, started: int, name: str) -> None:
     """Enter all namespaces of ``pid`` that are not ours already; the next child is in its pid namespace, too."""
     pidfd = open_process(pid, started)
+    if pidfd is not None and (other := stand_in(pid)) != pid:
+        os.close(pidfd)
+        pid, pidfd = other, open_process(other, start_time(other) or 0)
     if pidfd is None:
         raise ContainerNotRunning(f"container {name[:12]} is not running")
     with doing("join the container"):

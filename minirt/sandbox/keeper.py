@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from minirt.errors import SandboxError
@@ -29,6 +30,8 @@ class Keeper:
         self.group = _group(spec)
         self.backoff = Backoff()
         self.restarts = 0
+        # What the network wants done before anybody is told of the end.
+        self.leave: Callable[[], None] = lambda: None
         self._state = _blank_state("created")
         self._storage = storage_of(spec.root)
         self._stubs: dict[str, Any] | None = None
@@ -39,6 +42,7 @@ class Keeper:
         """The program could not be started."""
         code = error.exit_code if isinstance(error, SandboxError) else 125
         status = "exited" if self.restarts else "created"
+        self.leave()
         self._write({**self._state, "Status": status, "Pid": 0, "Error": str(error), "ExitCode": code})
         self._remove_group()
 
@@ -74,6 +78,8 @@ class Keeper:
         self._delay = self._decide(code)
         end = {"Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None, "OOMKilled": killed}
         status = "exited" if self._delay is None else "restarting"
+        if self._delay is None:
+            self.leave()
         self._write({**self._state, **end, "Status": status}, durable=self._delay is None)
         if self._delay is None:
             self._remove_group()
@@ -89,6 +95,7 @@ class Keeper:
             time.sleep(_MOMENT)
             # Stopped, or removed with its directory, while it waited.
             if was_stopped(self.state_dir) or not os.path.isdir(self.state_dir):
+                self.leave()
                 self._write({**self._state, "Status": "exited"}, durable=True)
                 self._remove_group()
                 return False

@@ -12,23 +12,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from minirt.errors import SandboxError
 from minirt.linux import namespaces as ns
-from minirt.linux.processes import boot_id, name_process, start_time
+from minirt.linux.cgroups import Group
+from minirt.linux.processes import name_process, start_time
 from minirt.linux.syscalls import clone
-from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec, spec_from_json
-from minirt.sandbox.attending import Attendance, Line, listen
+from minirt.model.spec import LoopbackNetwork, SandboxSpec, spec_from_json
+from minirt.sandbox.attending import Attendance, Line, Watcher, listen
 from minirt.sandbox.copier import Copier, Route
+from minirt.sandbox.health import Health
 from minirt.sandbox.init import Stdio, run_init
+from minirt.sandbox.keeper import Keeper
 from minirt.sandbox.log import Log
-from minirt.sandbox.networking import enter_network
+from minirt.sandbox.networking import Membership, enter_network
 from minirt.sandbox.rootfs import doing
-from minirt.sandbox.state import NEVER, now, write_state
-from minirt.sandbox.stubs import remove_stubs, storage_of
 from minirt.sandbox.terminal import Input
+from minirt.sandbox.traced import Traced, start_traced
 from minirt.sandbox.wire import Channel, error_from_json, error_to_json
 
-__all__ = ["Plumbing", "Started", "read_status", "run_monitor", "supervise"]
+__all__ = ["Plumbing", "Started", "as_started", "read_status", "run_monitor", "supervise"]
 
 
 @dataclass(slots=True)
@@ -40,47 +41,65 @@ class Started:
     pidfd: int
     terminal: int | None = None
     stubs: dict[str, Any] | None = None
+    collect: Callable[[], int] | None = None
+
+    def wait_status(self) -> int:
+        """Once it has ended: how, as wait(2) tells it."""
+        return os.waitpid(self.pid, 0)[1] if self.collect is None else self.collect()
 
 
 def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, user: bool) -> NoReturn:
     """Serve one ``start`` request to its end; ``user``: this process is in an ordinary user's namespace."""
     spec = spec_from_json(request["spec"])
     name_process(f"mrt:{spec.id[:11]}")
-    state_dir = spec.lifetime.state_dir
+    state_dir, first = spec.lifetime.state_dir, True
     stdio = _given(request["stdio"], fds)
-    leave_network: Callable[[], None] | None = None
+    membership = Membership()
+    keeper = None
+    tracer = request.get("tracer", "")
     try:
-        plumbing = _plumb(stdio, state_dir, spec.process)
-        leave_network = enter_network(spec.network, state_dir)
-        started = _start(spec, plumbing.inner, request["mount_point"], user=user)
+        keeper = Keeper(spec)
+        plumbing = _plumb(stdio, spec)
+        membership = enter_network(spec.network, state_dir)
+        keeper.leave = membership.ended
+        started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, user=user)
+        while True:
+            _serve(channel if first else None, spec, keeper, started, plumbing)
+            if not keeper.again():
+                break
+            first = False
+            plumbing = _plumb(Stdio(None, None, None), spec)
+            started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, user=user)
     except BaseException as error:
-        if state_dir is not None:
-            _write(state_dir, {**_blank_state("created"), "Error": str(error), "ExitCode": _exit_code(error)})
-        channel.send({"error": error_to_json(error)})
-        if leave_network is not None:
-            leave_network()
-        os._exit(1)
+        if keeper is not None:
+            keeper.refused(error)
+        if first:
+            channel.send({"error": error_to_json(error)})
+    membership.afterwards()
+    os._exit(0)
+
+
+def _serve(channel: Channel | None, spec: SandboxSpec, keeper: Keeper, started: Started, plumbing: Plumbing) -> None:
+    """One run of the program, from its start to its end."""
     plumbing.close_inner()
-    state = _running_state(started)
-    if state_dir is not None:
-        _write(state_dir, state)
+    keeper.running(started.pid, started.start_time, started.stubs)
+    health = None
+    if spec.health is not None:
+        health = Health(spec, started.pid, started.start_time, keeper.note_health)
 
     def at_end(code: int) -> None:
-        storage = storage_of(spec.root)
-        if started.stubs is not None and storage is not None:
-            remove_stubs(storage, **started.stubs)
-        if state_dir is not None:
-            end = {"Status": "exited", "Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None}
-            _write(state_dir, {**state, **end}, durable=True)
+        if health is not None:
+            health.close()
+        keeper.ended(code)
 
     supervise(
         channel,
         started,
         plumbing,
-        tied=state_dir is None,
+        tied=spec.lifetime.follows_client,
         at_end=at_end,
-        state_dir=state_dir,
-        afterwards=leave_network,
+        state_dir=spec.lifetime.state_dir,
+        watcher=health,
     )
 
 
@@ -111,14 +130,15 @@ class Plumbing:
                 os.close(fd)
 
 
-def _plumb(given: Stdio, state_dir: str | None, process: Process) -> Plumbing:
+def _plumb(given: Stdio, spec: SandboxSpec) -> Plumbing:
     """A program with a log writes into pipes of ours; one with a terminal writes there (its route follows when the
     program has made it). What is typed comes through a pipe of ours too, so that others can attach later, and
     so that a program never holds the user's own terminal.
     """
+    state_dir, process = spec.lifetime.state_dir, spec.process
     if state_dir is None:
         return Plumbing.direct(given, terminal=process.terminal)
-    log = Log(f"{state_dir}/log")
+    log = Log(f"{state_dir}/log", spec.log)
     if process.terminal:
         return Plumbing(Stdio(None, None, None), given, Copier([], log))
     ends, routes, entry = {}, [], None
@@ -133,8 +153,19 @@ def _plumb(given: Stdio, state_dir: str | None, process: Process) -> Plumbing:
     return Plumbing(Stdio(ends.get("stdin"), ends["stdout"], ends["stderr"]), given, Copier(routes, log), entry)
 
 
-def _start(spec: SandboxSpec, stdio: Stdio, mount_point: str, *, user: bool) -> Started:
-    flags = ns.CLONE_NEWNS | ns.CLONE_NEWPID | ns.CLONE_NEWIPC | ns.CLONE_NEWUTS | ns.CLONE_NEWCGROUP
+def _start(
+    spec: SandboxSpec, stdio: Stdio, mount_point: str, group: Group | None, tracer: str, *, user: bool
+) -> Started:
+    if tracer:
+        return as_started(start_traced(spec, stdio, tracer, os.path.dirname(os.path.dirname(mount_point))))
+    flags = ns.CLONE_NEWNS | ns.CLONE_NEWPID | ns.CLONE_NEWIPC | ns.CLONE_NEWUTS
+    if group is None:
+        flags |= ns.CLONE_NEWCGROUP
+    else:
+        with doing("make the container's control group", "see `docker info` for what this machine allows"):
+            group.create()
+        with doing("set the container's limits", "the kernel does not take this value"):
+            group.limit(spec.resources)
     if isinstance(spec.network, LoopbackNetwork):
         flags |= ns.CLONE_NEWNET
     ours, theirs = Channel.pair()
@@ -143,7 +174,22 @@ def _start(spec: SandboxSpec, stdio: Stdio, mount_point: str, *, user: bool) -> 
     if pid == 0:
         run_init(spec, stdio, theirs, mount_point, user=user)
     theirs.close()
+    if group is not None:
+        try:
+            with doing("put the container into its control group"):
+                group.add(pid)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        # The child's new control group namespace starts where it is now.
+        ours.send({"grouped": True})
     return read_status(ours, pid)
+
+
+def as_started(traced: Traced) -> Started:
+    """A traced program, which is not our child, in the form of one that is."""
+    return Started(traced.pid, traced.start_time, traced.pidfd, traced.terminal, None, traced.collect)
 
 
 def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
@@ -167,19 +213,18 @@ def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
 
 
 def supervise(
-    channel: Channel,
+    channel: Channel | None,
     started: Started,
     plumbing: Plumbing,
     *,
     tied: bool,
     at_end: Callable[[int], None],
     state_dir: str | None = None,
-    afterwards: Callable[[], None] | None = None,
-) -> NoReturn:
-    """Copy, obey and wait until the program ends; then do ``at_end`` with its exit code, tell it, and end too.
+    watcher: Watcher | None = None,
+) -> None:
+    """Copy, obey and wait until the program ends; then do ``at_end`` with its exit code, and tell it.
 
-    ``afterwards`` is what nobody needs to wait for.
-
+    ``channel`` is the client that started it; None when it was started again without one.
     ``tied``: the program is killed when the client hangs up. With ``state_dir`` others may attach, over a socket
     there.
     """
@@ -188,15 +233,17 @@ def supervise(
         os.set_blocking(started.terminal, False)
         entry = Input(started.terminal, terminal=True)
         copier.routes.append(Route(started.terminal, "stdout"))
-    attendance = Attendance(started.pidfd, copier, entry, None if state_dir is None else listen(state_dir))
-    first = Line(channel, plumbing.kept, tied)
-    attendance.welcome(first, answer={"started": {"pid": started.pid, "start_time": started.start_time}})
-    if not first.open:
-        # The client gave up before it could know of this container: nobody would ever stop it.
-        attendance.kill(signal.SIGKILL)
+    listener = None if state_dir is None else listen(state_dir)
+    attendance = Attendance(started.pidfd, copier, entry, listener, watcher)
+    if channel is not None:
+        first = Line(channel, plumbing.kept, tied)
+        attendance.welcome(first, answer={"started": {"pid": started.pid, "start_time": started.start_time}})
+        if not first.open:
+            # The client gave up before it could know of this container: nobody would ever stop it.
+            attendance.kill(signal.SIGKILL)
     while not attendance.step():
         pass
-    status = os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1])
+    status = os.waitstatus_to_exitcode(started.wait_status())
     number = -status if status < 0 else None
     code = 128 - status if status < 0 else status
     copier.drain()
@@ -205,47 +252,5 @@ def supervise(
     while copier.busy:
         attendance.step(ended=True)
     attendance.tell_all({"exit": code, "signal": number})
-    if afterwards is not None:
-        afterwards()
-    os._exit(0)
-
-
-def _blank_state(status: str) -> dict[str, Any]:
-    return {
-        "Status": status,
-        "Pid": 0,
-        "StartTime": 0,
-        "MonitorPid": 0,
-        "MonitorStartTime": 0,
-        "BootID": boot_id(),
-        "ExitCode": 0,
-        "Error": "",
-        "StartedAt": NEVER,
-        "FinishedAt": NEVER,
-        "OOMKilled": False,
-    }
-
-
-def _running_state(started: Started) -> dict[str, Any]:
-    monitor = os.getpid()
-    return {
-        **_blank_state("running"),
-        "Pid": started.pid,
-        "StartTime": started.start_time,
-        "MonitorPid": monitor,
-        "MonitorStartTime": start_time(monitor) or 0,
-        "StartedAt": now(),
-        # Ours: what was made in the storage layer only to mount on, for whoever compares it meanwhile.
-        "Stubs": started.stubs or {"made": [], "copied": []},
-    }
-
-
-def _exit_code(error: BaseException) -> int:
-    return error.exit_code if isinstance(error, SandboxError) else 125
-
-
-def _write(state_dir: str, state: dict[str, Any], *, durable: bool = False) -> None:
-    try:
-        write_state(state_dir, state, durable=durable)
-    except OSError:
-        pass  # the container was removed meanwhile, or the disk is full: it must end properly all the same
+    attendance.dismiss()
+    os.close(started.pidfd)

@@ -59,7 +59,7 @@ def become(process: Process, last_capability: int, *, privileged: bool) -> None:
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)
     single = _single_id()
-    if not privileged or single:
+    if process.seccomp and (not privileged or single):
         with doing("load the seccomp filter"):
             # The effective set went with the user id; loading a filter needs CAP_SYS_ADMIN once more.
             caps.set_capabilities(held)

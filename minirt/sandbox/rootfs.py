@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from minirt.errors import SandboxError
@@ -71,8 +71,11 @@ def mount_root(root: RootFilesystem, where: str, *, user: bool) -> None:
         mounts.bind(root.path, fd, where, recursive=False)
 
 
-def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> tuple[str, Stubs]:
-    """Everything mounted, ready for :func:`enter_root`: the root's path in this namespace, and what was made in it."""
+def build_root(spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Callable[[], None]) -> tuple[str, Stubs]:
+    """Everything mounted, ready for :func:`enter_root`: the root's path in this namespace, and what was made in it.
+
+    ``grouped`` returns when this process is in its control group, which /sys shows.
+    """
     with doing("prepare the container's mount namespace"):
         mounts.make_private()
         root = prepare_staging(mount_point)
@@ -83,7 +86,7 @@ def build_root(spec: SandboxSpec, mount_point: str, *, user: bool) -> tuple[str,
         if os.path.islink(f"{root}/{name}"):
             raise SandboxError(f"/{name} is a symbolic link in the image", hint="make it a directory")
     builder = _Builder(spec, root, f"{mount_point}/files", user=user)
-    builder.mount_kernel_file_systems()
+    builder.mount_kernel_file_systems(grouped)
     builder.mount_files()
     # What a build step's mounts hung on is not part of its layer; a container keeps it, as with docker.
     builder.noting = spec.lifetime.state_dir is None
@@ -137,9 +140,10 @@ class _Builder:
         with doing(f"mount {target}"), self.at(target) as fd:
             mounts.mount_new(kind, fd, target, tuple(options))
 
-    def mount_kernel_file_systems(self) -> None:
+    def mount_kernel_file_systems(self, grouped: Callable[[], None]) -> None:
         self.new("proc", "/proc")
         self.mount_dev()
+        grouped()
         self.mount_sys()
 
     def mount_dev(self) -> None:

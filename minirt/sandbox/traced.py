@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from minirt.errors import CommandNotExecutable, ContainerNotRunning, SandboxError
+from minirt.errors import CommandNotExecutable, ContainerNotRunning, SandboxError, Unsupported
 from minirt.linux import seccomp
 from minirt.linux.paths import ensure_inside
 from minirt.linux.processes import is_alive, name_process, start_time
@@ -51,6 +51,12 @@ class Traced:
 
 def start_traced(spec: SandboxSpec, stdio: Stdio, tracer: str, home: str) -> Traced:
     """Start a container. Raises what :meth:`Sandbox.start` does, and :class:`Unsupported`."""
+    if not os.access(tracer, os.X_OK):
+        raise Unsupported(
+            "containers cannot run on this machine as it is",
+            cause="no namespaces are allowed here, and proot, which can do without, is not installed",
+            hint="install the package proot (apt-get install proot), or see `docker info`",
+        )
     guest = Guest.of(spec, f"{home}/tmp/traced-{spec.id[:24]}-{os.getpid()}")
     try:
         if isinstance(spec.network, LoopbackNetwork):
@@ -209,8 +215,8 @@ def _become_tracer(
         # The first variable is taken away again before the program starts.
         os.execve(words[0], words, {"PROOT_TMP_DIR": guest.scratch, **process.env})
     except BaseException as error:
-        number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
-        os.write(3, struct.pack("=i", -number))
+        reason = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
+        os.write(3, struct.pack("=i", -reason))
     os._exit(125)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from minirt.errors import InvalidSpec, VolumeNotFound
 from minirt.store import Store
 from minirt.store.files import atomic_write
+from minirt.volumes.options import Backing, BoundDirectory, backing
 
 __all__ = ["Volume", "Volumes"]
 
@@ -31,6 +32,18 @@ class Volume:
     created: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     anonymous: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def backing(self) -> Backing:
+        """What its options put behind it."""
+        return backing(self.options)
+
+    @property
+    def directory(self) -> Path:
+        """Where its files are on the machine (of memory: nowhere, so its empty own directory)."""
+        behind = self.backing
+        return Path(behind.path) if isinstance(behind, BoundDirectory) else self.mountpoint
 
 
 class Volumes:
@@ -40,8 +53,19 @@ class Volumes:
         self._store = store
         self._home = store.home / "volumes"
 
-    def create(self, name: str = "", *, created: str, labels: Mapping[str, str] | None = None) -> Volume:
-        """Make the volume, or return it as it is. Without a name it is anonymous. Raises :class:`InvalidSpec`."""
+    def create(
+        self,
+        name: str = "",
+        *,
+        created: str,
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """Make the volume, or return it as it is. Without a name it is anonymous.
+
+        ``options`` are the local driver's. Raises :class:`InvalidSpec`, :class:`Unsupported`.
+        """
+        backing(options or {})
         anonymous = not name
         name = name or secrets.token_hex(32)
         if not _SHAPE.fullmatch(name):
@@ -54,7 +78,12 @@ class Volumes:
             directory = self._home / name
             if not (directory / "volume.json").exists():
                 (directory / "_data").mkdir(parents=True, exist_ok=True)
-                facts = {"created": created, "labels": dict(labels or {}), "anonymous": anonymous}
+                facts = {
+                    "created": created,
+                    "labels": dict(labels or {}),
+                    "anonymous": anonymous,
+                    "options": dict(options or {}),
+                }
                 atomic_write(directory / "volume.json", json.dumps(facts).encode(), durable=False)
         return self.get(name)
 
@@ -67,7 +96,9 @@ class Volumes:
             facts = None
         if facts is None:
             raise VolumeNotFound(f"no such volume: {name}", hint="`docker volume ls` lists those there are.")
-        return Volume(name, directory / "_data", facts["created"], facts["labels"], facts["anonymous"])
+        return Volume(
+            name, directory / "_data", facts["created"], facts["labels"], facts["anonymous"], facts.get("options") or {}
+        )
 
     def list(self) -> tuple[Volume, ...]:
         """All volumes, by name."""

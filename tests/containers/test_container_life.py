@@ -323,7 +323,7 @@ def test_twenty_containers_at_once(engine: Engine) -> None:
 
 
 def test_a_killed_process_takes_its_foreground_container_along(engine: Engine) -> None:
-    """kill -9 of whoever waits for a run leaves no process; with `remove` the container is cleared away, too."""
+    """Kill -9 of whoever waits for a run leaves no process; with `remove` the container is cleared away, too."""
     code = (
         "import sys; from minirt.engine import Engine\n"
         "with Engine(sys.argv[1]) as e: e.containers.run('minirt/base', ['sleep', '60'], name='fore', remove=True)"
@@ -350,10 +350,10 @@ def test_kill_returns_when_the_container_has_ended(engine: Engine) -> None:
 
 def test_what_a_running_container_is_mounted_on_is_not_its_work(engine: Engine) -> None:
     """Diff and commit of a running container show what it wrote, not the stubs that files were mounted on."""
-    image = engine.images.build(dockerfile="FROM minirt/base\nRUN rm -f /etc/hosts /etc/hostname\n", tag="bare:1")
-    container = engine.containers.run(image.id, ["sh", "-c", "echo x > /mine; sleep 60"], detach=True)
+    container = engine.containers.run(BASE, ["sh", "-c", "echo x > /mine; sleep 60"], detach=True)
     assert isinstance(container, Container)
-    _wait_for(lambda: container.changes())
+    upper = engine.home / "containers" / container.id / "upper"
+    _wait_for((upper / "mine").exists)
     assert [(change.kind, change.path) for change in container.changes()] == [("A", "/mine")]
     committed = container.commit("bare", "2")
     found = engine.images.get(committed.id)

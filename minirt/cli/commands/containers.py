@@ -154,7 +154,11 @@ def status_text(state: dict[str, Any], now: datetime) -> str:
     if state["Status"] in ("running", "paused"):
         started = parse_time(state["StartedAt"])
         up = f"Up {human_duration((now - started).total_seconds())}" if started else "Up"
-        return f"{up} (Paused)" if state["Paused"] else up
+        health = state.get("Health")
+        words = "health: starting" if health and health["Status"] == "starting" else health and health["Status"]
+        return f"{up} (Paused)" if state["Paused"] else f"{up} ({words})" if words else up
+    if state["Status"] == "restarting":
+        return f"Restarting ({state['ExitCode']}) {ago(state['FinishedAt'], now)}"
     if state["Status"] == "exited":
         return f"Exited ({state['ExitCode']}) {ago(state['FinishedAt'], now)}"
     return str(state["Status"]).capitalize()

@@ -1,0 +1,131 @@
+"""A container's control group, seen from outside: limits that change, freezing, counting, clearing away."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from minirt.containers.processes import members
+from minirt.containers.records import ContainerRecord
+from minirt.containers.state import State
+from minirt.errors import Unsupported
+from minirt.linux import caps
+from minirt.linux.cgroups import Group, Usage, find_tree, needed
+from minirt.linux.machine import Machine
+from minirt.model.spec import Resources, SandboxSpec
+
+__all__ = [
+    "change_limits",
+    "clear",
+    "freeze",
+    "group_of",
+    "joined_group",
+    "merged",
+    "refuse_missing",
+    "usage",
+    "with_settings",
+]
+
+
+def _name(record: ContainerRecord) -> str:
+    return f"minirt/{record.id}"
+
+
+def group_of(record: ContainerRecord, machine: Machine) -> Group | None:
+    """The container's group, None where there is none."""
+    tree = find_tree() if machine.cgroups.ok else None
+    group = None if tree is None else Group(tree, _name(record))
+    return group if group is not None and group.exists else None
+
+
+def refuse_missing(record: ContainerRecord, machine: Machine) -> None:
+    """Raises :class:`Unsupported` for what was asked and this machine cannot give: it is never just left out."""
+    for flag, controller in needed(record.settings.resources).items():
+        if controller not in machine.controllers:
+            raise Unsupported(
+                f"{flag}: this machine gives no control over {controller}",
+                cause=machine.cgroups.why or f"the controller {controller} is not to be had here",
+                hint=machine.cgroups.cure or f"Leave {flag} out.",
+            )
+    held = caps.permitted() if machine.root else ~0
+    for name in record.cap_add:
+        full = name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
+        if full != "CAP_ALL" and full in caps.CAPABILITIES and not held & caps.mask_of([full]):
+            raise Unsupported(
+                f"--cap-add {name}: this machine's root does not have {full} itself",
+                hint="Leave it out, or run minirt where root has it.",
+            )
+
+
+def with_settings(spec: SandboxSpec, record: ContainerRecord, machine: Machine) -> SandboxSpec:
+    """``spec`` with the record's limits, health check, log size and init."""
+    settings = record.settings
+    process = replace(
+        spec.process,
+        rlimits=settings.rlimits,
+        no_new_privileges=settings.no_new_privileges,
+        seccomp=settings.seccomp,
+    )
+    return replace(
+        spec,
+        process=process,
+        cgroup=_name(record) if machine.cgroups.ok else "",
+        resources=settings.resources,
+        health=settings.health,
+        log=settings.log,
+        init=settings.init,
+    )
+
+
+def freeze(record: ContainerRecord, state: State, machine: Machine, frozen: bool) -> bool:
+    """Stop or continue all its processes by the freezer; False where there is none."""
+    group = group_of(record, machine)
+    if group is None:
+        return False
+    if frozen:
+        # Commands that joined it later may be outside: they belong to it all the same.
+        inside = set(group.members())
+        for pid in set(members(state)) - inside:
+            with contextlib.suppress(OSError):
+                group.add(pid)
+    try:
+        return group.freeze(frozen)
+    except OSError:
+        return False
+
+
+def joined_group(record: ContainerRecord, machine: Machine) -> str:
+    """The group that a further command must be in from its first moment: where there are limits. Waiting for the
+    kernel to move a process takes 10 ms, so without limits a command stays outside.
+    """
+    limited = record.settings.resources != Resources()
+    return _name(record) if limited and group_of(record, machine) is not None else ""
+
+
+def change_limits(record: ContainerRecord, machine: Machine, resources: Resources) -> None:
+    """Set the limits of a running container anew. Raises ``OSError`` for what the kernel refuses."""
+    group = group_of(record, machine)
+    if group is not None:
+        group.limit(resources)
+
+
+def usage(record: ContainerRecord, machine: Machine) -> Usage | None:
+    """What it uses now; None where nobody counts."""
+    group = group_of(record, machine)
+    return None if group is None else group.usage()
+
+
+def clear(record: ContainerRecord, machine: Machine) -> None:
+    """Take the group of a container that has ended away; frozen processes must be let go to be able to die."""
+    group = group_of(record, machine)
+    if group is not None:
+        with contextlib.suppress(OSError):
+            group.freeze(False)
+        group.remove()
+
+
+def merged(resources: Resources, changes: Mapping[str, Any]) -> Resources:
+    """``docker update``: what is named changes, the rest stays."""
+    return replace(resources, **{name: value for name, value in changes.items() if value is not None})

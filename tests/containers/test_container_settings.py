@@ -1,0 +1,171 @@
+"""Limits, restarts, health checks and rights, as a user asks for them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minirt.engine import Engine
+from minirt.engine.containers import Container
+from minirt.errors import ContainerFailed, InvalidSpec, Unsupported
+
+BASE = "minirt/base"
+
+
+def _wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def _detached(engine: Engine, *argv: str, **options: Any) -> Container:
+    container = engine.containers.run(BASE, list(argv), detach=True, **options)
+    assert isinstance(container, Container)
+    return container
+
+
+def _output(engine: Engine, script: str, **options: Any) -> str:
+    out = engine.containers.run(BASE, ["sh", "-c", script], remove=True, **options)
+    assert isinstance(out, bytes)
+    return out.decode()
+
+
+def _groups(container: Container) -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").glob(f"*/minirt/{container.id}") if path.exists()]
+
+
+def test_limits_hold_or_are_refused_by_name(engine: Engine) -> None:
+    """With control groups the kernel knows the limits; without, the flag is named and nothing is made."""
+    if not engine.machine.cgroups.ok:
+        with pytest.raises(Unsupported, match="--memory"):
+            engine.containers.create(BASE, ["true"], mem_limit="64m")
+        assert engine.containers.list(all=True) == []
+        return
+    container = _detached(engine, "sleep", "60", mem_limit="64m", pids_limit=30, nano_cpus=500_000_000)
+    stats = container.stats()
+    assert stats["memory_stats"]["limit"] == 64 << 20
+    assert stats["pids_stats"]["current"] >= 1
+    container.update(mem_limit="96m", memswap_limit="96m", restart_policy={"Name": "on-failure"})
+    assert container.stats()["memory_stats"]["limit"] == 96 << 20
+    host = engine.containers.get(container.id).attrs["HostConfig"]
+    assert (host["Memory"], host["PidsLimit"], host["NanoCpus"]) == (96 << 20, 30, 500_000_000)
+    assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 0}
+    assert container.exec_run(["true"])[0] == 0
+    container.kill()
+    _wait_for(lambda: not _groups(container))
+
+
+def test_a_pause_reaches_commands_that_joined(engine: Engine) -> None:
+    """The freezer holds them, too; a paused container can be killed."""
+    container = _detached(engine, "sleep", "60")
+    container.pause()
+    assert container.status == "paused"
+    container.kill()
+    assert container.status == "exited"
+
+
+def test_groups_do_not_outlive_a_killed_monitor(engine: Engine) -> None:
+    """What the monitor could not take away, the next look at the containers does."""
+    container = _detached(engine, "sleep", "60")
+    os.kill(container.state.monitor_pid, 9)
+    _wait_for(lambda: container.status == "exited")
+    engine.containers.list(all=True)
+    _wait_for(lambda: engine.containers.list(all=True) and not _groups(container))
+
+
+def test_a_restart_policy_ends_with_stop(engine: Engine) -> None:
+    """`always` starts again and counts; `stop` is final; `rm` of one that restarts needs force."""
+    container = _detached(engine, "sh", "-c", "sleep 0.05; exit 4", restart_policy={"Name": "always"})
+    _wait_for(lambda: container.attrs["RestartCount"] >= 2)
+    assert container.state.alive
+    container.stop(timeout=1)
+    assert container.status == "exited"
+    time.sleep(0.3)
+    assert container.status == "exited"
+
+
+def test_a_wrong_policy_is_refused(engine: Engine) -> None:
+    """Before anything is made."""
+    for policy in ("sometimes", "always:3"):
+        with pytest.raises(InvalidSpec, match="restart policy"):
+            engine.containers.create(BASE, ["true"], restart_policy=policy)
+    assert engine.containers.list(all=True) == []
+
+
+def test_the_images_health_check_is_run(engine: Engine) -> None:
+    """HEALTHCHECK of the image, with what the user changes; `NONE` takes it away."""
+    image = engine.images.build(
+        text="FROM minirt/base\nHEALTHCHECK --interval=100ms --retries=1 CMD test -e /well\n", tag="checked:1"
+    )
+    container = engine.containers.run(image.id, ["sh", "-c", "sleep 0.3; touch /well; sleep 60"], detach=True)
+    assert isinstance(container, Container)
+    _wait_for(lambda: container.attrs["State"]["Health"]["Status"] == "unhealthy")
+    _wait_for(lambda: container.attrs["State"]["Health"]["Status"] == "healthy")
+    plain = engine.containers.run(image.id, ["sleep", "60"], detach=True, healthcheck={"test": ["NONE"]})
+    assert isinstance(plain, Container)
+    assert "Health" not in plain.attrs["State"]
+
+
+def test_ulimits_init_and_read_only(engine: Engine) -> None:
+    """Each reaches the program."""
+    assert _output(engine, "ulimit -n; ulimit -Hn", ulimits=["nofile=100:200"]).split() == ["100", "200"]
+    assert _output(engine, "cat /proc/1/comm", init=True) == "minirt-init\n"
+    assert "ead-only" in _output(engine, "touch /x 2>&1; true", read_only=True)
+    with pytest.raises(InvalidSpec, match="ulimit"):
+        engine.containers.create(BASE, ["true"], ulimits=["files=1"])
+
+
+def test_capabilities_follow_dockers_rule(engine: Engine) -> None:
+    """ALL counts first, then names; no-new-privileges shows; seccomp can be taken away."""
+    show = "grep -E 'CapBnd|NoNewPrivs|Seccomp:' /proc/self/status"
+    none = _output(engine, show, cap_drop=["ALL"])
+    assert "0000000000000000" in none and "NoNewPrivs:\t0" in none and "Seccomp:\t2" in none
+    one = _output(engine, show, cap_drop=["ALL"], cap_add=["NET_RAW"], security_opt=["no-new-privileges"])
+    assert "0000000000002000" in one and "NoNewPrivs:\t1" in one
+    if not engine.machine.single_id:
+        assert "Seccomp:\t0" in _output(engine, show, security_opt=["seccomp=unconfined"])
+    with pytest.raises(InvalidSpec, match="security-opt"):
+        engine.containers.create(BASE, ["true"], security_opt=["apparmor=x"])
+
+
+def test_a_capability_that_root_lacks_is_refused_by_name(engine: Engine) -> None:
+    """A root that was itself confined cannot give what it does not have."""
+    from minirt.linux import caps
+
+    missing = [name for n, name in enumerate(caps.CAPABILITIES) if not caps.permitted() >> n & 1]
+    if not engine.machine.root or not missing:
+        pytest.skip("this root has them all, or this is an ordinary user")
+    with pytest.raises(Unsupported, match=missing[0]):
+        engine.containers.create(BASE, ["true"], cap_add=[missing[0]])
+
+
+def test_the_log_keeps_to_its_size(engine: Engine) -> None:
+    """max-size is in force, and `logs` reads all files there are, in order."""
+    script = "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); done"
+    container = engine.containers.create(
+        BASE, ["sh", "-c", script], log_config={"config": {"max-size": "8k", "max-file": "2"}}
+    )
+    container.run(lambda *_: None)
+    logs = container.logs()
+    assert isinstance(logs, bytes)
+    numbers = [int(line) for line in logs.split()]
+    assert numbers == list(range(numbers[0], 400)) and numbers[0] > 0
+    with pytest.raises(InvalidSpec):
+        engine.containers.create(BASE, ["true"], log_config={"config": {"mode": "x"}})
+
+
+def test_an_update_that_makes_no_sense_is_refused(engine: Engine) -> None:
+    """Too little memory, and a policy beside --rm."""
+    container = engine.containers.create(BASE, ["true"], auto_remove=True)
+    with pytest.raises(InvalidSpec):
+        container.update(restart_policy="always")
+    with pytest.raises(InvalidSpec, match="6MB"):
+        container.update(mem_limit="1k")
+    with pytest.raises(ContainerFailed):
+        engine.containers.run(BASE, ["false"], remove=True)
