@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from minirt.linux.netlink import NETFILTER, Netlink, attribute, attributes, nested, number, text
 
-__all__ = ["add_bridge_rules", "has_table", "remove_bridge_rules"]
+__all__ = ["add_bridge_rules", "has_table", "redirect_local", "remove_bridge_rules"]
 
 _INET4 = 2
 _SUBSYSTEM = 10
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE, _DELRULE = 0, 1, 2, 3, 4, 6, 7, 8
 _CREATE, _APPEND = 0x400, 0x800
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_FORWARD, _POSTROUTING = 2, 4
-_META_INPUT, _META_OUTPUT = 6, 7
+_FORWARD, _OUTPUT, _POSTROUTING = 2, 3, 4
+_META_INPUT, _META_OUTPUT, _META_PROTOCOL = 6, 7, 16
+_PROTOCOLS = {"tcp": 6, "udp": 17}
 _EQUAL, _UNEQUAL = 0, 1
 _DROP, _ACCEPT = 0, 1
 _KNOWN_CONNECTION = struct.pack("=I", 2 | 4)  # established, related
@@ -67,6 +69,39 @@ def remove_bridge_rules(bridge: str) -> None:
             for handle in _handles(filters, chain, bridge):
                 place = text(1, "filter") + text(2, chain) + attribute(3, handle)
                 _commit(filters, [_message(_DELRULE, 0, place)])
+
+
+def redirect_local(address: str, port: int, places: Mapping[str, int]) -> None:
+    """In this network namespace: what goes to ``address`` and ``port`` arrives at another port of that address.
+
+    ``places`` is that port by protocol. So the port itself stays free for programs. Raises ``OSError``.
+    """
+    table = "minirt-names"
+    messages = [_message(_NEWTABLE, _CREATE, text(1, table)), _chain(table, "output", "nat", _OUTPUT, -100)]
+    for protocol, arrival in places.items():
+        transport = _expression("meta", number(1, 1, order="!"), number(2, _META_PROTOCOL, order="!"))
+        transport += _compare(_EQUAL, bytes([_PROTOCOLS[protocol]]))
+        wanted = _load(1, 16, 4) + _compare(_EQUAL, socket.inet_aton(address))
+        wanted += _load(2, 2, 2) + _compare(_EQUAL, struct.pack("!H", port))
+        messages.append(_rule(table, "output", transport, wanted, _destination(address, arrival)))
+    with Netlink(NETFILTER) as filters:
+        _commit(filters, messages)
+
+
+def _load(header: int, offset: int, size: int) -> Expression:
+    """Bytes of the network (1) or the transport header (2)."""
+    values = ((1, 1), (2, header), (3, offset), (4, size))
+    return _expression("payload", *(number(kind, value, order="!") for kind, value in values))
+
+
+def _destination(address: str, port: int) -> Expression:
+    """A new destination: the address from register 1, the port from register 2."""
+    data = ((1, socket.inet_aton(address)), (2, struct.pack("!H", port)))
+    load = b"".join(
+        _expression("immediate", number(1, one, order="!"), nested(2, attribute(1, raw))) for one, raw in data
+    )
+    values = ((1, 1), (2, _INET4), (3, 1), (5, 2))
+    return load + _expression("nat", *(number(kind, value, order="!") for kind, value in values))
 
 
 def has_table(bridge: str) -> bool:
@@ -132,9 +167,8 @@ def _mask(mask: bytes) -> Expression:
 def _from_subnet(subnet: str) -> Expression:
     network = ipaddress.IPv4Network(subnet)
     # Four bytes of the network header, from its twelfth on: the sender's address.
-    load = (number(kind, value, order="!") for kind, value in ((1, 1), (2, 1), (3, 12), (4, 4)))
     compare = _compare(_EQUAL, network.network_address.packed)
-    return _expression("payload", *load) + _mask(network.netmask.packed) + compare
+    return _load(1, 12, 4) + _mask(network.netmask.packed) + compare
 
 
 def _answers() -> Expression:

@@ -37,8 +37,9 @@ def test_a_published_tcp_port_leads_into_the_container(bridged: Engine, look: An
 
 
 def test_a_published_udp_port_leads_into_the_container(bridged: Engine, look: Any) -> None:
-    """Several clients at once, each gets its own answers."""
-    web = look.sleeper(bridged, "web", ports={"53/udp": ("127.0.0.1", None)})
+    """Several clients at once, each gets its own answers; port 53 is free also where names are resolved."""
+    bridged.networks.create("lan")
+    web = look.sleeper(bridged, "web", network="lan", ports={"53/udp": ("127.0.0.1", None)})
     port = int(web.ports["53/udp"][0]["HostPort"])
     with look.server(look.namespace(web), 53, "udp"):
         clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
