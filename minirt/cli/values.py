@@ -129,6 +129,12 @@ class Filters:
                 return False
         return True
 
+    def label_rules(self, actual: Mapping[str, str]) -> bool:
+        """``label`` as :meth:`labels`, and none of ``label!`` may fit: what prune takes."""
+        refused = (text.partition("=") for text in self.wanted("label!"))
+        hit = any(name in actual and (not equals or actual[name] == value) for name, equals, value in refused)
+        return self.labels(actual) and not hit
+
     def boolean(self, name: str) -> bool | None:
         """None when the filter is not given. Raises for anything but true and false."""
         for value in self.wanted(name):

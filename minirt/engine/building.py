@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minirt.engine.changing import changed
 from minirt.errors import ImageNotFound
 from minirt.images.image import StoredImage
 from minirt.model.cancel import Cancel
@@ -105,7 +106,13 @@ def cached_diff_ids(engine: Engine) -> Iterable[Digest]:
 
 
 def commit(
-    engine: Engine, record: ContainerRecord, name: str | None, message: str, author: str, pause: bool
+    engine: Engine,
+    record: ContainerRecord,
+    name: str | None,
+    message: str,
+    author: str,
+    pause: bool,
+    changes: Sequence[str] = (),
 ) -> StoredImage:
     """See :meth:`minirt.engine.containers.Container.commit`."""
     from minirt.engine.facade import now
@@ -117,6 +124,7 @@ def commit(
         created = now()
         by = History(created, " ".join(record.argv), message, author)
         config = _committed(base.config, record, layer.diff_id, by, author)
+        config = replace(config, config=changed(config.config, changes))
         layers = (*base.manifest.layers, layer.descriptor)
         descriptor = _put(engine, config, layers)
         if reference is None:

@@ -7,15 +7,18 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.containers.copy_rules import Landing, Place, landing
 from minirt.containers.copying import missing, refused
+from minirt.containers.noting import note
+from minirt.containers.processes import members
+from minirt.containers.top import process_table
 from minirt.containers.tree_tar import TreeReader, TreeWriter, parts_of
-from minirt.errors import PathNotFound
+from minirt.errors import ContainerNotRunning, ImageNotFound, PathNotFound
 from minirt.layers.beneath import Beneath
 from minirt.layers.styles import RealOwners
 
@@ -33,6 +36,24 @@ class WithFiles:
 
     _engine: Engine
     _record: ContainerRecord
+
+    def top(self, ps_args: str | Sequence[str] = ()) -> dict[str, Any]:
+        """docker-py's: ``{"Titles": […], "Processes": [[…], …]}``. Raises :class:`ContainerNotRunning`."""
+        state = self._engine.lifecycle.state(self._record)
+        if not state.alive:
+            raise ContainerNotRunning(f"Container {self._record.id} is not running")
+        note(self._engine.journal, "top", self._record)
+        words = ps_args.split() if isinstance(ps_args, str) else list(ps_args)
+        titles, rows = process_table(members(state), words)
+        return {"Titles": titles, "Processes": rows}
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of its own storage layer, and with the image below: ``SizeRw`` and ``SizeRootFs``."""
+        own = self._engine.lifecycle.storage_bytes(self._record)
+        try:
+            return own, own + self._engine.images.get(str(self._record.image_id)).size
+        except ImageNotFound:
+            return own, own
 
     def get_archive(self, path: str, chunk_size: int = 1 << 21) -> tuple[Iterator[bytes], dict[str, Any]]:
         """docker-py's: a tar of ``path`` in chunks, and ``{"name", "size", "mode", "mtime", "linkTarget"}``.
@@ -71,6 +92,7 @@ class WithFiles:
 
     def export(self, chunk_size: int = 1 << 21) -> Iterator[bytes]:
         """``docker export``: all its files as one tar, without what is in volumes."""
+        note(self._engine.journal, "export", self._record)
         with self._engine.files.packed(self._record, "/", "", only_layers=True) as stream:
             while data := stream.read(chunk_size):
                 yield data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,7 @@ from minirt.engine.networks import NetworkCollection
 from minirt.engine.volumes import VolumeCollection
 from minirt.images.catalog import ImageStore
 from minirt.images.removal import ImageUse
+from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
 from minirt.model.events import Event, EventSink, ignore
 from minirt.store import Store
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minirt.registry.client import RegistryClient
     from minirt.sandbox import Sandbox
     from minirt.snapshots import Snapshots
+    from minirt.store.journal import Journal
     from minirt.volumes import Volumes
 
 __all__ = ["Engine", "default_home", "now"]
@@ -202,6 +204,21 @@ class Engine:
     def warm(self) -> None:
         """Start what the first call would otherwise wait for."""
         self.sandbox.warm()
+
+    @property
+    def journal(self) -> Journal:
+        """What happened in this home, whoever did it."""
+        from minirt.store.journal import Journal
+
+        return Journal(self.store.home)
+
+    def events(
+        self, since: int | None = None, until: int | None = None, *, cancel: Cancel | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """docker-py's: events as docker's JSON has them; times in nanoseconds since 1970, without ``until`` endless."""
+        from minirt.engine.happenings import happenings
+
+        return happenings(self.journal, since, until, cancel)
 
     def info(self) -> dict[str, Any]:
         """What ``docker info`` tells: counts, and what this machine allows in plain words."""

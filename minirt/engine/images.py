@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minirt.engine.happenings import note_image, note_removal
 from minirt.errors import ImageNotFound, PathNotFound
 from minirt.images.image import StoredImage
 from minirt.images.removal import Removal
@@ -94,6 +95,7 @@ class Image:
         """Give it another name. Raises :class:`InvalidReference`."""
         self._engine.image_store.tag(self.id, f"{repository}:{tag}" if tag else repository)
         self.reload()
+        note_image(self._engine.journal, "tag", self.id, f"{repository}:{tag}" if tag else repository)
         return True
 
     def reload(self) -> None:
@@ -183,6 +185,7 @@ class ImageCollection:
             on_event=self._engine.sink(on_event),
             cancel=cancel,
         )
+        note_image(self._engine.journal, "pull", *[stored.tags[0] if stored.tags else str(stored.id)] * 2)
         return Image(self._engine, stored)
 
     def push(self, name: str, *, on_event: EventSink | None = None, cancel: Cancel | None = None) -> str:
@@ -193,12 +196,14 @@ class ImageCollection:
         """``docker rmi``: take the name away, and the image with its last one. Raises ImageNotFound, ImageInUse."""
         removal = self._engine.image_store.remove(image, force=force)
         self._engine.release_layers(removal.layers)
+        note_removal(self._engine.journal, removal)
         return removal
 
-    def prune(self, all: bool = False) -> Removal:
-        """Remove what has no name, or with ``all`` what no container uses."""
-        removal = self._engine.image_store.prune(all=all)
+    def prune(self, all: bool = False, *, wanted: Callable[[StoredImage], bool] = lambda _: True) -> Removal:
+        """Remove what has no name, or with ``all`` what no container uses; ``wanted`` may keep some."""
+        removal = self._engine.image_store.prune(all=all, wanted=wanted)
         self._engine.release_layers(removal.layers)
+        note_removal(self._engine.journal, removal)
         return removal
 
     def save(self, names: Sequence[str]) -> Iterator[bytes]:
@@ -210,6 +215,8 @@ class ImageCollection:
     ) -> builtins.list[Image]:
         """Take in an archive. Raises InvalidDocument, CorruptBlob, StorageFull."""
         loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
+        for image in loaded:
+            note_image(self._engine.journal, "load", str(image.id), str(image.id))
         return [Image(self._engine, stored) for stored in loaded]
 
     def import_image(
@@ -239,6 +246,7 @@ class ImageCollection:
             platform=Platform.parse(platform) if platform else None,
             cancel=cancel,
         )
+        note_image(self._engine.journal, "import", str(stored.id), repository or str(stored.id))
         return Image(self._engine, stored)
 
     def source(
@@ -273,13 +281,14 @@ class ImageCollection:
         *,
         message: str = "",
         author: str = "",
+        changes: Sequence[str] = (),
         pause: bool = True,
     ) -> Image:
         """``docker commit``: the container's image with its storage layer as one more layer."""
         from minirt.engine.building import commit
 
         name = f"{repository}:{tag}" if repository and tag else repository
-        return Image(self._engine, commit(self._engine, container.record, name, message, author, pause))
+        return Image(self._engine, commit(self._engine, container.record, name, message, author, pause, changes))
 
 
 def _read_dockerfile(context: Path, name: str | None) -> tuple[bytes, str]:

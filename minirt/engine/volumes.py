@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from minirt.errors import VolumeInUse
+from minirt.errors import InvalidSpec, PathNotFound, VolumeInUse
 from minirt.volumes.store import Volume as StoredVolume
 
 if TYPE_CHECKING:
@@ -43,13 +43,31 @@ class Volume:
             "Labels": dict(self.stored.labels) or None,
             "Mountpoint": str(self.stored.mountpoint),
             "Name": self.name,
-            "Options": None,
+            "Options": dict(self.stored.options) or None,
             "Scope": "local",
         }
 
     def remove(self, force: bool = False) -> None:
         """Remove it and all it holds. Raises :class:`VolumeInUse`, :class:`VolumeNotFound`."""
         self._engine.volumes.remove(self.name)
+
+    def reload(self) -> None:
+        """Read its facts again. Raises :class:`VolumeNotFound`."""
+        self.stored = self._engine.volume_store.get(self.name)
+
+    @property
+    def size(self) -> int:
+        """Bytes of file content."""
+        return self._engine.snapshots.measure(self.stored.directory)
+
+    def look(self, path: str = "/") -> list[dict[str, Any]]:
+        """What is at ``path`` in it: name, mode in letters, uid, gid, size, link. Raises :class:`PathNotFound`."""
+        arguments = {"volume": str(self.stored.directory), "path": path}
+        found = self._engine.sandbox.call("minirt.volumes.looking:look", arguments)
+        if found is None:
+            raise PathNotFound(f"{self.name}:{path}: no such file or directory")
+        entries: list[dict[str, Any]] = found
+        return entries
 
 
 class VolumeCollection:
@@ -58,11 +76,28 @@ class VolumeCollection:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Volume:
-        """Make a volume; one that is there already is returned as it is. Raises :class:`InvalidSpec`."""
+    def create(
+        self,
+        name: str | None = None,
+        *,
+        driver: str = "local",
+        driver_opts: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """Make a volume; one that is there already is returned as it is.
+
+        ``driver_opts``: ``type=tmpfs`` for memory, ``type=none o=bind device=/path`` for a directory of the machine.
+        Raises :class:`InvalidSpec`, :class:`Unsupported`.
+        """
         from minirt.engine.facade import now
 
-        return Volume(self._engine, self._engine.volume_store.create(name or "", created=now(), labels=labels))
+        if driver != "local":
+            raise InvalidSpec(f'plugin "{driver}" not found', hint="minirt has one volume driver: local.")
+        store, known = self._engine.volume_store, {volume.name for volume in self._engine.volume_store.list()}
+        stored = store.create(name or "", created=now(), labels=labels, options=driver_opts)
+        if stored.name not in known:
+            self._engine.journal.write("volume", "create", stored.name, {"driver": "local"})
+        return Volume(self._engine, stored)
 
     def get(self, name: str) -> Volume:
         """Raises :class:`VolumeNotFound`."""
@@ -88,13 +123,19 @@ class VolumeCollection:
             )
         self._engine.snapshots.discard(volume.stored.mountpoint)
         self._engine.volume_store.remove(name)
+        self._engine.journal.write("volume", "destroy", name, {"driver": "local"})
 
-    def prune(self, all: bool = False) -> dict[str, Any]:
-        """Remove the anonymous volumes that no container has; with ``all`` the named ones too."""
+    def prune(
+        self, all: bool = False, *, wanted: Callable[[Mapping[str, str]], bool] = lambda _labels: True
+    ) -> dict[str, Any]:
+        """Remove the anonymous volumes that no container has; with ``all`` the named ones too.
+
+        ``wanted`` looks at the labels.
+        """
         removed: list[str] = []
         freed = 0
         for volume in self.list():
-            if (all or volume.stored.anonymous) and not self.users(volume.name):
+            if (all or volume.stored.anonymous) and wanted(volume.stored.labels) and not self.users(volume.name):
                 freed += self._engine.snapshots.measure(volume.stored.mountpoint)
                 self.remove(volume.name)
                 removed.append(volume.name)

@@ -122,9 +122,15 @@ class ImageStore:
             return Removal(tuple(ref.familiar for ref in gone))
         return self._delete([image], gone)
 
-    def prune(self, *, all: bool = False) -> Removal:  # noqa: A002 (docker's word)
-        """Remove dangling images, or with ``all`` every image that no container uses."""
-        doomed = [image for image in self._images() if (all or image.dangling) and not self._in_use(image.id)]
+    def prune(
+        self,
+        *,
+        all: bool = False,  # noqa: A002 (docker's word)
+        wanted: Callable[[StoredImage], bool] = lambda _: True,
+    ) -> Removal:
+        """Remove dangling images, or with ``all`` every image that no container uses; ``wanted`` may keep some."""
+        found = (image for image in self._images() if (all or image.dangling) and wanted(image))
+        doomed = [image for image in found if not self._in_use(image.id)]
         gone = tuple(ref for image in doomed for ref in image.names)
         for ref in gone:
             self.store.remove_reference(ref)

@@ -7,7 +7,7 @@ from typing import Any
 
 from minirt.cli.commands.attach import detach_keys
 from minirt.cli.common import each
-from minirt.cli.grammar import absent, command, number, switch, value
+from minirt.cli.grammar import absent, command, number, switch, value, values
 from minirt.cli.screens import container_program, screen_for
 from minirt.cli.session import Session
 from minirt.errors import MinirtError, NotFound, UsageError
@@ -178,7 +178,7 @@ def rename(session: Session, arguments: tuple[str, ...]) -> None:
     operands="container",
     flags=[
         value("--author", "a", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")'),
-        absent("--change", "c", "Apply Dockerfile instruction to the created image", word="list"),
+        values("--change", "c", "Apply Dockerfile instruction to the created image"),
         value("--message", "m", "Commit message"),
         switch("--pause", "p", "Pause container during commit", default=True),
     ],
@@ -191,6 +191,7 @@ def commit(session: Session, arguments: tuple[str, ...], **options: Any) -> None
         ref.tag if ref else None,
         message=options["message"],
         author=options["author"],
+        changes=options["change"],
         pause=options["pause"],
     )
     session.print(f"{image.id}\n")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minirt.cli.common import confirmed
-from minirt.cli.grammar import Flag, absent, command, switch
+from minirt.cli.common import confirmed, filter_flag
+from minirt.cli.grammar import Flag, command, switch
+from minirt.cli.moments import moment
 from minirt.cli.session import Session
-from minirt.cli.units import human_size
+from minirt.cli.units import human_size, parse_time
+from minirt.cli.values import Filters
 
 if TYPE_CHECKING:
+    from minirt.engine.containers import Container
+    from minirt.images.image import StoredImage
     from minirt.images.removal import Removal
 
 __all__ = ["container_prune", "image_prune", "system_prune"]
@@ -17,9 +22,26 @@ __all__ = ["container_prune", "image_prune", "system_prune"]
 
 def _flags() -> list[Flag]:
     return [
-        absent("--filter", "", "Provide filter values", word="filter"),
+        filter_flag('Provide filter values (e.g. "until=<timestamp>")', short=""),
         switch("--force", "f", "Do not prompt for confirmation"),
     ]
+
+
+_AGE_AND_LABELS = ("until", "label", "label!")
+
+
+def _old_enough(filters: Filters, created: str) -> bool:
+    limits = [limit for text in filters.wanted("until") if (limit := moment(text))]
+    made = parse_time(created)
+    return made is None or all(made < limit for limit in limits)
+
+
+def _of_images(filters: Filters) -> Callable[[StoredImage], bool]:
+    return lambda image: filters.label_rules(image.labels) and _old_enough(filters, image.config.created)
+
+
+def _of_containers(filters: Filters) -> Callable[[Container], bool]:
+    return lambda container: filters.label_rules(container.labels) and _old_enough(filters, container.record.created)
 
 
 def _every(text: str) -> Flag:
@@ -33,7 +55,8 @@ def image_prune(session: Session, arguments: tuple[str, ...], **options: Any) ->
         warning = "This will remove all images without at least one container associated to them."
     if not confirmed(session, warning, options["force"]):
         return
-    removal = session.engine.images.prune(all=options["every"])
+    wanted = _of_images(Filters(options["filters"], (*_AGE_AND_LABELS, "dangling")))
+    removal = session.engine.images.prune(all=options["every"], wanted=wanted)
     session.print(_images_text(removal) + f"Total reclaimed space: {human_size(removal.bytes)}\n")
 
 
@@ -41,7 +64,8 @@ def image_prune(session: Session, arguments: tuple[str, ...], **options: Any) ->
 def container_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     if not confirmed(session, "This will remove all stopped containers.", options["force"]):
         return
-    pruned = session.engine.containers.prune()
+    wanted = _of_containers(Filters(options["filters"], _AGE_AND_LABELS))
+    pruned = session.engine.containers.prune(wanted=wanted)
     session.print(_containers_text(pruned) + f"Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")
 
 
@@ -65,14 +89,14 @@ def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -
     warning = "This will remove:\n" + "\n".join(f"  - {what}" for what in doomed) + "\n"
     if not confirmed(session, warning, options["force"]):
         return
-    engine = session.engine
-    pruned = engine.containers.prune()
+    engine, filters = session.engine, Filters(options["filters"], _AGE_AND_LABELS)
+    pruned = engine.containers.prune(wanted=_of_containers(filters))
     text, freed = _containers_text(pruned), pruned["SpaceReclaimed"]
     if options["volumes"]:
-        volumes = engine.volumes.prune()
+        volumes = engine.volumes.prune(wanted=filters.label_rules)
         text += volumes_text(volumes)
         freed += volumes["SpaceReclaimed"]
-    removal = engine.images.prune(all=options["every"])
+    removal = engine.images.prune(all=options["every"], wanted=_of_images(filters))
     session.print(f"{text}{_images_text(removal)}Total reclaimed space: {human_size(freed + removal.bytes)}\n")
 
 

@@ -132,7 +132,10 @@ USAGE = Listing(
 )
 def disk_usage(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     if options["verbose"]:
-        raise Unsupported("--verbose of system df: minirt does not do it yet", hint="Leave -v out.")
+        from minirt.cli.commands.maintenance import detailed_usage
+
+        session.print(detailed_usage(session.engine, session))
+        return
     engine = session.engine
     rows = [_images_usage(engine), _containers_usage(engine), _volumes_usage(engine)]
     session.print(USAGE.render(rows, form=options["form"]))

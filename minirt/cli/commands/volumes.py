@@ -1,4 +1,4 @@
-"""``volume create``, ``ls``, ``inspect``, ``rm``, ``prune``."""
+"""``volume create``, ``ls`` (also of a path in a volume), ``inspect``, ``rm``, ``prune``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from minirt.cli.commands.inspect import inspector
 from minirt.cli.commands.prune import volumes_text
 from minirt.cli.common import FORMAT, confirmed, each, filter_flag
-from minirt.cli.grammar import absent, command, switch, value, values
+from minirt.cli.grammar import command, switch, value, values
 from minirt.cli.session import Session
-from minirt.cli.tables import Listing
+from minirt.cli.tables import Listing, align
 from minirt.cli.units import human_size
 from minirt.cli.values import Filters, label_pair
 from minirt.errors import InvalidSpec, VolumeNotFound
@@ -44,6 +44,13 @@ def _driver(text: str) -> str:
     return text
 
 
+def _option(text: str) -> tuple[str, str]:
+    name, equals, setting = text.partition("=")
+    if not equals:
+        raise InvalidSpec(f"{text} must be formatted as key=value")
+    return name, setting
+
+
 @command(
     "create",
     "Create a volume",
@@ -52,7 +59,7 @@ def _driver(text: str) -> str:
     flags=[
         value("--driver", "d", 'Specify volume driver name (default "local")', parse=_driver, default="local"),
         values("--label", "", "Set metadata for a volume", parse=label_pair),
-        absent("--opt", "o", "Set driver specific options", word="map"),
+        values("--opt", "o", "Set driver specific options", word="map", parse=_option),
         value("--name", "", "Specify volume name", hidden=True),
     ],
 )
@@ -60,13 +67,18 @@ def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None
     name = arguments[0] if arguments else options["name"]
     if name:
         check_volume_name(name)
-    volume = session.engine.volumes.create(name or None, labels=dict(options["label"]))
+    volume = session.engine.volumes.create(
+        name or None, labels=dict(options["label"]), driver_opts=dict(options["opt"])
+    )
     session.print(f"{volume.name}\n")
 
 
 @command(
     "ls",
     "List volumes",
+    usage="[OPTIONS] [VOLUME:PATH]",
+    arity=(0, 1),
+    operands="volume",
     flags=[
         filter_flag('Provide filter values (e.g. "dangling=true")'),
         FORMAT(),
@@ -74,6 +86,9 @@ def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None
     ],
 )
 def ls(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    if arguments:
+        _look(session, arguments[0], options["quiet"])
+        return
     filters = Filters(options["filters"], ("dangling", "driver", "label", "name"))
     dangling = filters.boolean("dangling")
     rows = []
@@ -89,6 +104,21 @@ def ls(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
         ):
             rows.append(_row(attrs, labels))
     session.print(LISTING.render(rows, form=options["form"], quiet=options["quiet"]))
+
+
+def _look(session: Session, words: str, quiet: bool) -> None:
+    """Ours: what is in a volume, without a container. ``NAME`` alone is its root."""
+    name, _, path = words.partition(":")
+    entries = session.engine.volumes.get(name).look(path or "/")
+    if quiet:
+        session.print("".join(f"{entry['name']}\n" for entry in entries))
+        return
+    rows = [["MODE", "OWNER", "SIZE", "NAME"]]
+    for entry in entries:
+        shown = entry["name"] + (f" -> {entry['link']}" if entry["link"] else "")
+        size = "" if entry["mode"].startswith("d") else human_size(entry["size"])
+        rows.append([entry["mode"], f"{entry['uid']}:{entry['gid']}", size, shown])
+    session.print(align(rows))
 
 
 def _row(attrs: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
@@ -128,14 +158,16 @@ def rm(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     "Remove unused local volumes",
     flags=[
         switch("--all", "a", "Remove all unused volumes, not just anonymous ones", name="every"),
-        absent("--filter", "", "Provide filter values", word="filter"),
+        filter_flag('Provide filter values (e.g. "label=<label>")', short=""),
         switch("--force", "f", "Do not prompt for confirmation"),
     ],
 )
 def prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    kind = "local" if options["every"] else "anonymous local"
+    filters = Filters(options["filters"], ("label", "label!", "all"))
+    every = options["every"] or bool(filters.boolean("all"))
+    kind = "local" if every else "anonymous local"
     warning = f"This will remove {kind} volumes not used by at least one container."
     if not confirmed(session, warning, options["force"]):
         return
-    pruned = session.engine.volumes.prune(all=options["every"])
+    pruned = session.engine.volumes.prune(all=every, wanted=filters.label_rules)
     session.print(volumes_text(pruned) + f"Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")

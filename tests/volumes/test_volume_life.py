@@ -1,0 +1,113 @@
+"""Volumes: driver options, subpaths, sharing, what hides what, a look inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minirt.engine import Engine
+from minirt.errors import InvalidSpec, PathNotFound, Unsupported, VolumeInUse
+from minirt.volumes.options import BoundDirectory, Memory, OwnDirectory, backing
+from minirt.volumes.shadowing import Covering, Shadow, shadows
+from minirt.volumes.specs import VolumeSpec
+
+BASE = "minirt/base"
+
+
+def test_driver_options() -> None:
+    """mount(8)'s words become one of three kinds; what cannot be is refused with what would be right."""
+    assert backing({}) == OwnDirectory()
+    assert backing({"type": "none", "o": "bind,ro", "device": "/srv/x/"}) == BoundDirectory("/srv/x", True)
+    assert backing({"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=700"}) == Memory(1 << 20, 0o700)
+    for options in ({"foo": "bar"}, {"type": "none", "o": "bind"}, {"device": "/x"}):
+        with pytest.raises(InvalidSpec):
+            backing(options)
+    with pytest.raises(Unsupported):
+        backing({"type": "nfs", "device": ":/x", "o": "addr=10.0.0.1"})
+
+
+def test_shadows() -> None:
+    """A mount hides what the image has there, and a deeper one a part of the mount around it, whatever the order."""
+    mounts = [Covering("/data/cache/x", "memory"), Covering("/data", "volume v"), Covering("/new", "directory /h")]
+    assert shadows(mounts, lambda path: path == "/data") == (
+        Shadow("/data", "volume v", "/data of the image"),
+        Shadow("/data/cache/x", "memory", "/cache/x of volume v", "/data"),
+    )
+
+
+def test_a_bound_volume(engine: Engine, tmp_path: Path) -> None:
+    """A directory of the machine under a volume's name; read-only when its options say so."""
+    (tmp_path / "file").write_text("of the machine")
+    opts = {"type": "none", "o": "bind", "device": str(tmp_path)}
+    volume = engine.volumes.create("bound", driver_opts=opts)
+    assert volume.attrs["Options"] == opts
+    assert engine.containers.run(BASE, ["cat", "/v/file"], volumes=["bound:/v"], remove=True) == b"of the machine"
+    engine.containers.run(BASE, ["sh", "-c", "echo more > /v/new"], volumes=["bound:/v"], remove=True)
+    volume.remove()
+    assert (tmp_path / "new").read_text() == "more\n"
+
+
+def test_a_volume_of_memory(engine: Engine) -> None:
+    """It has the size asked for, and is empty at each start."""
+    engine.volumes.create("fast", driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=1m"})
+    script = "ls /v; echo x > /v/x; grep ' /v ' /proc/mounts"
+    said = engine.containers.run(BASE, ["sh", "-c", script], volumes=["fast:/v"], remove=True)
+    assert isinstance(said, bytes)
+    assert said.startswith(b"tmpfs /v tmpfs")
+    assert b"size=1024k" in said
+    assert engine.volumes.get("fast").look() == []
+
+
+def test_subpath(engine: Engine, tmp_path: Path) -> None:
+    """A directory in the volume; it must exist, and a link may not lead out."""
+    engine.containers.run(BASE, ["sh", "-c", "mkdir /v/in; echo x > /v/in/x"], volumes=["whole:/v"], remove=True)
+    mount = VolumeSpec("whole", "/part", subpath="in")
+    assert engine.containers.run(BASE, ["cat", "/part/x"], mounts=[mount], remove=True) == b"x\n"
+    with pytest.raises(PathNotFound, match="cannot access path"):
+        engine.containers.create(BASE, ["true"], mounts=[VolumeSpec("whole", "/part", subpath="none")])
+    later = engine.containers.create(BASE, ["ls", "/part"], mounts=[mount])
+    engine.containers.run(BASE, ["sh", "-c", f"rm -r /v/in; ln -s {tmp_path} /v/in"], volumes=["whole:/v"], remove=True)
+    with pytest.raises(InvalidSpec, match="leads out"):
+        later.start()
+
+
+def test_a_look_inside(engine: Engine) -> None:
+    """What is in a volume, without a container; links are shown, and lead nowhere else."""
+    engine.containers.run(
+        BASE, ["sh", "-c", "mkdir /v/d; echo hello > /v/d/f; ln -s /etc /v/out"], volumes=["seen:/v"], remove=True
+    )
+    volume = engine.volumes.get("seen")
+    assert [(entry["name"], entry["mode"][0]) for entry in volume.look()] == [("d", "d"), ("out", "l")]
+    assert [(entry["name"], entry["size"]) for entry in volume.look("/d/f")] == [("f", 6)]
+    assert volume.size == 6
+    with pytest.raises(PathNotFound):
+        volume.look("/out/passwd")
+
+
+def test_inspect_tells_what_is_hidden(engine: Engine, tmp_path: Path) -> None:
+    """Each mount that hides something says what."""
+    container = engine.containers.create(BASE, ["true"], volumes=["top:/etc", f"{tmp_path}:/etc/inner", "fresh:/new"])
+    assert [(one["Destination"], one["Hides"]) for one in container.attrs["Shadows"]] == [
+        ("/etc", "/etc of the image"),
+        ("/etc/inner", "/inner of volume top"),
+    ]
+
+
+def test_volumes_from_several(engine: Engine, tmp_path: Path) -> None:
+    """Mounts of stopped and running containers come together; `:ro` holds for what one gives."""
+    engine.containers.run(BASE, ["sh", "-c", "echo one > /a/f"], name="one", volumes=["va:/a"])
+    two = engine.containers.run(BASE, ["sleep", "60"], name="two", volumes=["vb:/b"], detach=True)
+    script = "cat /a/f; echo new > /b/g; echo x > /a/h || echo refused"
+    said = engine.containers.run(BASE, ["sh", "-c", script], volumes_from=["one:ro", "two"], remove=True)
+    assert said == b"one\nrefused\n"
+    assert two.exec_run(["cat", "/b/g"])[1] == b"new\n"  # type: ignore[union-attr]
+    with pytest.raises(VolumeInUse, match=engine.containers.get("one").short_id):
+        engine.volumes.get("va").remove()
+
+
+def test_a_file_as_a_mount(engine: Engine, tmp_path: Path) -> None:
+    """One file of the machine over one of the image, and shared while both live."""
+    (tmp_path / "motd").write_text("mine")
+    said = engine.containers.run(BASE, ["cat", "/etc/motd"], volumes=[f"{tmp_path}/motd:/etc/motd:ro"], remove=True)
+    assert said == b"mine"
