@@ -23,19 +23,21 @@ class _Lines(Protocol):
 
 @contextmanager
 def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
-    """``what`` is ``build``, ``pull``, or ``run`` for a pull on the way to a container.
+    """``what`` is ``build``, ``pull``, ``push``, or ``run`` for a pull on the way to a container.
 
-    A pull shows on standard output, the others on standard error, as docker's do.
+    A pull and a push show on standard output, the others on standard error, as docker's do.
     """
     if mode == "quiet":
         yield ignore
         return
     from minirt.cli.progress_build import PlainBuild
-    from minirt.cli.progress_pull import PlainPull
+    from minirt.cli.progress_pull import PlainPull, PlainPush
 
-    source: _Lines = PlainBuild() if what == "build" else PlainPull()
-    write = _patient(session.print if what == "pull" else session.complain)
-    if mode == "tty" or (mode == "auto" and session.interactive):
+    kinds: dict[str, type[_Lines]] = {"build": PlainBuild, "push": PlainPush}
+    source = kinds.get(what, PlainPull)()
+    write = _patient(session.print if what in ("pull", "push") else session.complain)
+    # A push tells a layer when it is there, and not on its way: nothing to draw.
+    if what != "push" and (mode == "tty" or (mode == "auto" and session.interactive)):
         from minirt.cli.progress_screen import Screen
 
         with Screen(write, what, session.columns, session.rows).open() as drawn:

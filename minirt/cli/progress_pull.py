@@ -7,7 +7,7 @@ from minirt.errors import MinirtError
 from minirt.model.events import Event, LayerFetched, LayerProgress, PullFinished, PullStarted
 from minirt.model.reference import Reference
 
-__all__ = ["PlainPull", "bar", "short"]
+__all__ = ["PlainPull", "PlainPush", "bar", "short"]
 
 
 _LARGE = 10_000_000  # bytes from which on a layer is worth words while it comes
@@ -43,6 +43,19 @@ class PlainPull:
                 familiar = ref.familiar if ref else name
                 status = "Downloaded newer image for" if new else "Image is up to date for"
                 return [f"Digest: {digest}", f"Status: {status} {familiar}"]
+        return []
+
+
+class PlainPush:
+    """The same events on the way out. The command itself says where to and, at the end, the digest."""
+
+    def lines(self, event: Event) -> list[str]:
+        """The lines for ``event``, without newlines."""
+        match event:
+            case PullStarted(_, layers, present):
+                return [f"{short(digest)}: Preparing" for digest, _ in layers if digest not in present]
+            case LayerFetched(digest):
+                return [f"{short(digest)}: Pushed"]
         return []
 
 

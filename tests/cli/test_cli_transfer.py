@@ -27,6 +27,8 @@ def _pushed(cli: Teller, name: str) -> str:
     cli.ok("rm", "maker")
     said = cli.ok("push", name)
     assert said.lines[0] == f"The push refers to repository [{name.rpartition(':')[0]}]"
+    assert not [line for line in said.lines if "Pull" in line or "Download" in line]
+    assert said.lines[-2].endswith(": Pushed")
     digest = said.lines[-1].rpartition(" ")[2]
     cli.ok("rmi", name)
     return digest
@@ -83,3 +85,10 @@ def test_faults(cli: Teller, registry: RegistryServer, line: str) -> None:
     assert said.code == (125 if line.startswith("run") else 1)
     assert "Traceback" not in said.err
     assert said.err.splitlines()[-1]
+
+
+def test_load_tells_the_names_of_the_archive(cli: Teller, tmp_path: Path) -> None:
+    """And not those that the same image had before."""
+    cli.ok("build", "-t", "one:1", "-t", "two:1", "-", stdin=b"FROM scratch\nLABEL a=b\n")
+    cli.ok("save", "-o", str(tmp_path / "one.tar"), "one:1")
+    assert cli.ok("load", "-i", str(tmp_path / "one.tar")).lines == ["Loaded image: one:1"]

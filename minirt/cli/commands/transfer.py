@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minirt.cli.grammar import absent, command, switch, value
 from minirt.cli.session import Session
 from minirt.errors import PathNotFound, UsageError
+from minirt.model.events import Event, ImageTagged
 from minirt.model.reference import Reference
 
 if TYPE_CHECKING:
@@ -147,7 +148,12 @@ def load(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
 
 
 def _load(session: Session, stream: BinaryIO) -> None:
-    for image in session.engine.images.load(stream, cancel=session.cancel):
-        names = image.tags
-        lines = [f"Loaded image: {name}" for name in names] or [f"Loaded image ID: {image.id}"]
+    named: dict[str, list[str]] = {}  # by the archive: an image that was here before may have more names
+
+    def note(event: Event) -> None:
+        if isinstance(event, ImageTagged):
+            named.setdefault(event.image_id, []).append(event.name)
+
+    for image in session.engine.images.load(stream, on_event=note, cancel=session.cancel):
+        lines = [f"Loaded image: {name}" for name in named.get(image.id, ())] or [f"Loaded image ID: {image.id}"]
         session.print("\n".join(lines) + "\n")
