@@ -1,7 +1,8 @@
 """Run every test in each mode this machine allows, then the notebooks: what ``make test`` does.
 
 An ordinary user has one mode, rootless. Root has two: root, and rootless once more as a user without any privilege, for
-the rooms where it makes a difference. The last lines say how many ran in each.
+the rooms where it makes a difference. Everybody has the pod: no privilege, no namespaces (tests/pod.py). The last lines
+say how many ran in each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
 BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "build", "engine")
+IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py")
+# It shows overlayfs at work and the namespaces of a container: a pod has neither (docs/machines.md).
+NOT_IN_PODS = ("notebooks/03-the-container-storage-layer.ipynb",)
 NOTEBOOKS = ["--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", "-p", "no:cacheprovider", "notebooks"]
 
 
@@ -30,6 +34,7 @@ class Pass:
     words: tuple[str, ...]
     python: str = sys.executable
     user: int | None = None
+    pod: bool = False
 
 
 def passes(words: list[str]) -> list[Pass]:
@@ -43,9 +48,24 @@ def passes(words: list[str]) -> list[Pass]:
         rooms = tuple(f"tests/{room}" for room in BY_MODE if (ROOT / "tests" / room).is_dir())
         plan.append(Pass("rootless", ("-p", "no:cacheprovider", *rooms), python, NOBODY))
         plan.append(Pass("notebooks, rootless", tuple(NOTEBOOKS), python, NOBODY))
-    elif mode == "root":
+    plan += _pods(python if mode == "root" else sys.executable)
+    if python is None and mode == "root":
         print("rootless: no Python of this version that other users may run, so this mode is left out", flush=True)
     return plan
+
+
+def _pods(python: str | None) -> list[Pass]:
+    if python is None:
+        return []
+    if shutil.which("proot") is None:
+        print("pod: proot is not installed, so this mode is left out", flush=True)
+        return []
+    user = NOBODY if os.geteuid() == 0 else None
+    rooms = tuple(f"tests/{room}" for room in IN_PODS)
+    return [
+        Pass("pod", ("-p", "no:cacheprovider", *rooms), python, user, pod=True),
+        Pass("notebooks, pod", (*NOTEBOOKS, *(f"--ignore={path}" for path in NOT_IN_PODS)), python, user, pod=True),
+    ]
 
 
 def _python_for_everybody() -> str | None:
@@ -73,6 +93,8 @@ def run(one: Pass) -> tuple[int, str]:
         if one.user is not None:
             os.chown(directory, one.user, one.user)
         command = [one.python, "-m", "pytest", "--basetemp", f"{directory}/pytest", *one.words]
+        if one.pod:
+            command = [one.python, "tests/pod.py", "--user", str(one.user or os.geteuid()), *command]
         process = subprocess.Popen(
             command, cwd=ROOT, env=_environment(one, directory), stdout=subprocess.PIPE, text=True, **identity
         )

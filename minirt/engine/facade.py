@@ -99,7 +99,10 @@ class Engine:
         from minirt.linux.required import require_linux
 
         require_linux()
-        return probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
+        found = probe(self.store.home, snapshotter=self._snapshotter, isolation=self._isolation)
+        if self._snapshotter or self._isolation:
+            found.check_choice()
+        return found
 
     @made_once
     def sandbox(self) -> Sandbox:

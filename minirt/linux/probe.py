@@ -97,8 +97,8 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
     root = "root_namespaces" in outcomes and outcomes["root_namespaces"] is None
     prefix = "root" if root else "user"
     user_namespaces = _answer(outcomes, "user_namespaces", _user_namespace_cure)
-    spaces = _answer(outcomes, "root_namespaces" if root else "user_namespaces_all", _namespace_cure)
-    overlay = _answer(outcomes, f"{prefix}_overlay", _overlay_cure)
+    spaces = _answer(outcomes, "root_namespaces" if root else "user_namespaces_all", _namespace_cure, user_namespaces)
+    overlay = _answer(outcomes, f"{prefix}_overlay", _overlay_cure, user_namespaces)
     granted = _answer(outcomes, "subordinate_ids", _subordinate_cure)
     if os.geteuid() == 0:
         granted = Answer(root, "" if root else "root of a confined container has its own id only")
@@ -128,8 +128,10 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
     )
 
 
-def _answer(outcomes: dict[str, Any], name: str, cure: Any) -> Answer:
+def _answer(outcomes: dict[str, Any], name: str, cure: Any, below: Answer | None = None) -> Answer:
     if name not in outcomes:
+        if below is not None and not below.ok:
+            return Answer(False, f"it needs a user namespace ({below.why})", below.cure)
         return Answer(False, "it was not tried, as what it builds on does not work", "")
     outcome = outcomes[name]
     if outcome is None:

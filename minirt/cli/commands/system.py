@@ -29,6 +29,7 @@ ABILITIES = {
     "cgroups": ("Control groups", "limits on memory, processors and processes"),
     "seccomp": ("System call filter", "dangerous system calls are refused inside containers"),
     "ptrace": ("Tracing of processes", "containers by PRoot where namespaces are refused"),
+    "proot": ("PRoot", "containers where namespaces are refused"),
 }
 
 # (program, Debian's package of it, what it would bring, whether only where containers run without root).
