@@ -19,7 +19,7 @@ from minirt.linux.processes import boot_id
 __all__ = ["Answer", "Machine", "probe"]
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from minirt.linux.trials import main; main()"
-_FORMAT = 4
+_FORMAT = 5
 _CONFINEMENT = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
