@@ -185,6 +185,36 @@ def test_a_killed_client_and_a_program_that_is_not_there(window: Callable[..., W
     assert engine.containers.list(all=True) == []
 
 
+def test_a_directory_of_the_machine_and_the_volumes_of_another(
+    window: Callable[..., Window], engine: Engine, tmp_path: Path
+) -> None:
+    """`docker run -it -v DIR:PLACE centos` and `docker run -it --name k2 --volumes-from k1 kanggege/centos`."""
+    image = engine.images.get(BASE)
+    image.tag("centos")
+    image.tag("kanggege/centos")
+    first = window("run", "-it", "--name", "k1", "-v", f"{tmp_path}/myDataVolume:/dataVolumeContainer", "centos")
+    first.until(PROMPT)
+    first.type(b"echo kept > /dataVolumeContainer/note; exit\r")
+    assert first.code() == 0
+    assert (tmp_path / "myDataVolume" / "note").read_text() == "kept\n"
+    second = window("run", "-it", "--name", "k2", "--volumes-from", "k1", "kanggege/centos")
+    second.until(PROMPT)
+    second.type(b"cat /dataVolumeContainer/no*; exit\r")
+    second.until(b"kept\r\n")
+    assert second.code() == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may create it")
+def test_a_directory_that_only_root_may_create(window: Callable[..., Window], engine: Engine) -> None:
+    """An ordinary user is told so, and what else to do; nothing is left."""
+    engine.images.get(BASE).tag("centos")
+    one = window("run", "-it", "-v", "/myDataVolume:/dataVolumeContainer", "centos")
+    one.until(b"cannot create the directory /myDataVolume")
+    one.until(b"-v NAME:/place")
+    assert one.code() == 125
+    assert engine.containers.list(all=True) == []
+
+
 @pytest.mark.parametrize(
     "words",
     [("run", "-it", BASE, "sh"), ("exec", "-it", "k5", "sh"), ("attach", "k5"), ("start", "-ai", "k5")],
@@ -216,6 +246,30 @@ def test_a_terminal_without_typing(engine: Engine) -> None:
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (6, b"/dev/pts/0\r\n")
+
+
+def test_attach_without_a_terminal(engine: Engine) -> None:
+    """Lines go in, output comes out; an interrupt is passed on and ends the attachment, not the container."""
+    script = "trap 'echo interrupted >> /note' INT; while read x; do echo got $x; done; while :; do sleep 0.1; done"
+    engine.containers.run(BASE, ["sh", "-c", script], name="k6", stdin_open=True, detach=True)
+    client = subprocess.Popen(
+        [*PROGRAM, "attach", "k6"],
+        env={**os.environ, "MINIRT_HOME": str(engine.home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(b"word\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == b"got word\n"
+    client.send_signal(signal.SIGINT)
+    client.communicate(timeout=10)
+    assert client.returncode == 130
+    container = engine.containers.get("k6")
+    assert container.status == "running"
+    assert container.exec_run(["cat", "/note"]) == (0, b"interrupted\n")
 
 
 def test_the_keys_to_leave() -> None:
