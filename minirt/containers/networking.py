@@ -48,7 +48,7 @@ def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, netwo
 
     Raises NetworkNotFound, ContainerNotFound, InvalidSpec, Unsupported.
     """
-    mode, warnings = _mode(asked, networks, find)
+    mode, warnings = _mode(asked, networks, find, publishes=publishes)
     named = mode not in (BRIDGE, "host", "none") and not mode.startswith(_CONTAINER)
     if aliases and not named:
         raise InvalidSpec(
@@ -71,7 +71,7 @@ def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, netwo
     return Settled(networks.get(mode).name if named else mode, wishes, warnings)
 
 
-def _mode(asked: str, networks: Networks, find: Find) -> tuple[str, tuple[str, ...]]:
+def _mode(asked: str, networks: Networks, find: Find, *, publishes: bool) -> tuple[str, tuple[str, ...]]:
     if asked in ("none", "host"):
         return asked, ()
     if asked.startswith(_CONTAINER):
@@ -90,7 +90,8 @@ def _mode(asked: str, networks: Networks, find: Find) -> tuple[str, tuple[str, .
         told = able.confined and first_time(networks.home, able.confined)
         return BRIDGE, (f"containers reach nothing outside this machine: {able.confined}",) if told else ()
     why = f"{able.why}: containers share the machine's network, and its ports"
-    return "host", (why,) if first_time(networks.home, why) else ()
+    # Said to those whom it concerns: who asked for a network or a port. A pod's first lesson is not about either.
+    return "host", (why,) if (publishes or asked == BRIDGE) and first_time(networks.home, why) else ()
 
 
 def wanted_ports(record: ContainerRecord) -> tuple[Publish, ...]:

@@ -1,0 +1,91 @@
+"""The whole way in a simulated pod: no privilege, no namespaces, and yet build, run, exec, commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.append(str(TESTS))
+
+from run import NOBODY, _python_for_everybody  # noqa: E402 - tests/run.py knows how to become another user
+
+DOCKERFILE = """FROM minirt/base AS one
+RUN mkdir /d && echo hi > /d/f && ln /d/f /d/g && chmod 700 /d
+FROM minirt/base
+COPY --from=one --chown=7:8 /d /e
+RUN rm /e/f && rm -rf /mnt && mkdir /mnt && echo x > /mnt/x
+USER 1000
+CMD ["sh", "-c", "cat /e/g; id -u"]
+"""
+SMOKE = f"""
+import json, sys, time
+from minirt.engine import Engine
+home, forced = sys.argv[1], json.loads(sys.argv[2])
+with Engine(home, **forced) as engine:
+    found = {{"chosen": [engine.machine.snapshotter, engine.machine.isolation]}}
+    image = engine.images.build(text={DOCKERFILE!r}, tag="t", source_date_epoch=1)
+    found["id"], found["layers"] = image.id, [str(layer.diff_id) for layer in image.layers[1:]]
+    found["out"] = engine.containers.run("t", user="0", remove=True).decode()
+    box = engine.containers.run("t", ["sh", "-c", "sleep 100"], user="0", detach=True)
+    found["exec"] = [box.exec_run(["sh", "-c", "echo n > /new; exit 4"])[0]]
+    box.stop(timeout=1)
+    found["diff"] = [[row["Path"], row["Kind"]] for row in box.diff()]
+    box.commit("t2")
+    box.remove()
+    found["kept"] = engine.containers.run("t2", ["cat", "/new"], user="0", remove=True).decode()
+    found["left"] = [path.name for path in (engine.home / "tmp").iterdir()]
+print(json.dumps(found))
+"""
+
+
+def _smoke(home: Path, *, pod: bool, **forced: str) -> dict[str, object]:
+    python = (_python_for_everybody() if os.geteuid() == 0 else sys.executable) if pod else sys.executable
+    if python is None:
+        pytest.skip("no Python of this version that other users may run")
+    home.mkdir(mode=0o755)
+    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    if pod:
+        os.chown(home, user, user)
+    purelib = next(path for path in sys.path if path.endswith("site-packages"))
+    command = [python, "-c", SMOKE, str(home / "home"), json.dumps(forced)]
+    entry = [python, str(TESTS / "pod.py"), "--user", str(user)] if pod else []
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS.parent}:{purelib}", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([*entry, *command], capture_output=True, text=True, env=env, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture
+def open_path(tmp_path: Path) -> Path:
+    """A directory that another user may reach."""
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
+            directory.chmod(directory.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
+def test_a_pod_builds_runs_and_commits_the_same_images(open_path: Path) -> None:
+    """Chosen by itself, with the same ids that overlay and namespaces give, and nothing left lying about."""
+    pod = _smoke(open_path / "pod", pod=True)
+    assert pod["chosen"] == ["copy", "proot"]
+    assert (pod["out"], pod["exec"], pod["kept"]) == ("hi\n0\n", [4], "n\n")
+    assert ["/new", 1] in pod["diff"]  # type: ignore[operator]
+    assert pod["left"] == []
+    usual = _smoke(open_path / "usual", pod=False)
+    assert (pod["id"], pod["layers"]) == (usual["id"], usual["layers"])
+
+
+def test_copies_work_where_namespaces_do_too(open_path: Path) -> None:
+    """The two choices are independent: a copied root in namespaces gives the same image again."""
+    copied = _smoke(open_path / "copied", pod=False, snapshotter="copy")
+    usual = _smoke(open_path / "usual", pod=False)
+    assert {**copied, "chosen": None} == {**usual, "chosen": None}
