@@ -156,6 +156,7 @@ class Store:
         root = self.home / "blobs"
         with self._locks.lock("sweep"):
             self._blobs.clear_staging()
+            self._locks.clear("user-*.lock")
             starts = leased(self.home / "leases") | set(keep)
             starts |= {Descriptor.from_json(entry).digest for entry in self._references.entries()}
             return sweep_blobs(root, reachable(root, starts))

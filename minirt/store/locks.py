@@ -35,15 +35,33 @@ class Locks:
         Waits for ever without a ``timeout`` (seconds); with one, raises :class:`Conflict` when it is over. Not
         re-entrant: asking twice in one thread waits for itself.
         """
-        path = self._directory / f"{quote(name, safe='')}.lock"
-        with storage_errors(f"locking {name}"):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = self._hold(name, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout)
         try:
-            _acquire(fd, name, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout)
             yield
         finally:
-            # Closing drops the lock. The file stays: removing it would let two holders in, each on its own inode.
-            os.close(fd)
+            os.close(fd)  # which drops the lock; the file stays until clear()
+
+    def clear(self, pattern: str) -> None:
+        """Remove the files of locks that nobody holds: there is one for each container that ever was."""
+        for path in self._directory.glob(pattern):
+            fd = open_locked(path)
+            if fd is not None:
+                path.unlink(missing_ok=True)
+                os.close(fd)
+
+    def _hold(self, name: str, kind: int, timeout: float | None) -> int:
+        path = self._directory / f"{quote(name, safe='')}.lock"
+        while True:
+            with storage_errors(f"locking {name}"):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                _acquire(fd, name, kind, timeout)
+                if os.fstat(fd).st_nlink:
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)  # clear() took it away in between: the next holder would lock another file
 
 
 def open_locked(path: Path) -> int | None:

@@ -234,3 +234,34 @@ def test_only_naming_an_image_waits_for_the_disk(store: Store, put_image: PutIma
         sys.setprofile(None)
     # Layer, config and manifest of one image, and their directory; index.json and its directory.
     assert (before, after - before, len(synced) - after) == (0, 6, 2)
+
+
+def test_a_sweep_removes_the_files_of_free_locks_only(store: Store) -> None:
+    """Every container has a lock of its own; the files of those that are gone do not pile up."""
+    with store.lock("container-1"):
+        pass
+    with store.lock("container-2"):
+        store.sweep()
+        assert [path.name for path in (store.home / "locks").glob("user-*")] == ["user-container-2.lock"]
+        with pytest.raises(Conflict), store.lock("container-2", timeout=0.05):
+            pass
+
+
+def test_locks_exclude_while_their_files_are_swept(store: Store, spawn: Spawn) -> None:
+    """Whoever waited for a lock whose file went away locks the new file, and not the one that nobody sees."""
+    counter = store.home / "counter"
+    counter.write_text("0")
+
+    def count() -> None:
+        mine = Store(store.home)
+        for _ in range(100):
+            with mine.lock("counter"):
+                value = int(counter.read_text())
+                time.sleep(0)
+                counter.write_text(str(value + 1))
+
+    children = [spawn(count) for _ in range(3)]
+    for _ in range(100):
+        store.sweep()
+    assert [child.wait() for child in children] == [0, 0, 0]
+    assert counter.read_text() == "300"
