@@ -15,6 +15,7 @@ from minirt.model.spec import OverlayRoot
 
 __all__ = [
     "MNT_DETACH",
+    "MOUNT_ATTR_NODEV",
     "MOUNT_ATTR_RDONLY",
     "MountRecord",
     "attach",
@@ -23,6 +24,7 @@ __all__ = [
     "mount_new",
     "mount_overlay",
     "mounts",
+    "restrict",
     "set_read_only",
 ]
 
@@ -92,9 +94,14 @@ def mount_new(kind: str, target_fd: int, path: str, options: Sequence[str] = (),
 
 def set_read_only(path: str) -> None:
     """Make the mount at ``path`` read-only, whatever other attributes it has."""
+    restrict(path, MOUNT_ATTR_RDONLY)
+
+
+def restrict(path: str, attributes: int) -> None:
+    """Add ``MOUNT_ATTR_*`` to the mount at ``path``."""
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        syscalls.mount_setattr(fd, add=MOUNT_ATTR_RDONLY)
+        syscalls.mount_setattr(fd, add=attributes)
     finally:
         os.close(fd)
 

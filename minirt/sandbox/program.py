@@ -39,6 +39,11 @@ def enter_directory(path: str, user: User) -> None:
         except FileNotFoundError:
             os.makedirs(path, exist_ok=True)
             os.chdir(path)
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            # /proc/self/fd/N of a descriptor from outside would lead there (CVE-2024-21626).
+            raise SandboxError(f"the working directory {path} is outside of the container") from None
 
 
 def become(process: Process, last_capability: int, *, privileged: bool) -> None:

@@ -85,6 +85,10 @@ def build_root(spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Call
         # A link of the image would be followed on the machine as long as this process has not changed its root.
         if os.path.islink(f"{root}/{name}"):
             raise SandboxError(f"/{name} is a symbolic link in the image", hint="make it a directory")
+    if not user and not spec.privileged:
+        # The list of devices is what is bound into /dev: a node that the image has or a program makes opens nothing.
+        with doing("forbid devices outside /dev"):
+            mounts.restrict(root, mounts.MOUNT_ATTR_NODEV)
     builder = _Builder(spec, root, f"{mount_point}/files", user=user)
     builder.mount_kernel_file_systems(grouped)
     builder.mount_files()
@@ -147,10 +151,11 @@ class _Builder:
         self.mount_sys()
 
     def mount_dev(self) -> None:
-        self.new("tmpfs", "/dev", ("nosuid", "noexec", "mode=755", "size=64k"))
+        self.new("tmpfs", "/dev", ("nosuid", "noexec", "mode=755", "size=64k", *self.no_devices))
+        nodes = self.make_nodes()
         with doing("fill /dev"), opened(f"{self.root}/dev") as dev:
             for name, (major, minor) in _DEVICES.items():
-                self.make_device(dev, name, os.makedev(major, minor))
+                self.make_device(dev, name, os.makedev(major, minor), nodes)
             for name, target in _DEVICE_LINKS.items():
                 os.symlink(target, name, dir_fd=dev)
         pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
@@ -160,14 +165,29 @@ class _Builder:
         self.new("tmpfs", "/dev/shm", (*_NO_SURPRISES, "mode=1777", "size=64m"))
         self.new("mqueue", "/dev/mqueue")
 
-    def make_device(self, dev: int, name: str, number: int) -> None:
+    @property
+    def no_devices(self) -> tuple[str, ...]:
+        return () if self.user or self.spec.privileged else ("nodev",)
+
+    def make_nodes(self) -> str:
+        """A directory with device nodes: the machine's for an ordinary user, who can make none, else our own ones,
+        so that whatever is done to them stays here.
+        """
+        if self.user:
+            return "/dev"
+        nodes = f"{self.files}/dev"
+        os.mkdir(nodes)
+        with doing("make device nodes"), opened(nodes) as fd:
+            mounts.mount_new("tmpfs", fd, nodes, ("nosuid", "noexec", "mode=755", "size=64k"))
+        return nodes
+
+    def make_device(self, dev: int, name: str, number: int, nodes: str) -> None:
         if not self.user:
-            os.mknod(name, 0o666 | stat.S_IFCHR, number, dir_fd=dev)
-            os.chmod(name, 0o666, dir_fd=dev)
-            return
+            os.mknod(f"{nodes}/{name}", 0o666 | stat.S_IFCHR, number)
+            os.chmod(f"{nodes}/{name}", 0o666)
         write_new(dev, name, b"")
         with opened(name, dir_fd=dev) as fd:
-            mounts.bind(f"/dev/{name}", fd, f"/dev/{name}", recursive=False)
+            mounts.bind(f"{nodes}/{name}", fd, f"/dev/{name}", recursive=False)
 
     def has_group(self, gid: int) -> bool:
         maps = self.spec.gid_map
@@ -210,16 +230,18 @@ class _Builder:
 
     def mount_one(self, mount: Mount) -> None:
         if isinstance(mount, TmpfsMount):
-            options = [*mount.options, f"mode={mount.mode:o}"]
+            options = [*mount.options, *self.no_devices, f"mode={mount.mode:o}"]
             if mount.size:
                 options.append(f"size={mount.size}")
             with self.at(mount.target) as fd:
+                self.check_place(fd, mount.target)
                 mounts.mount_new("tmpfs", fd, mount.target, options)
             return
         self.mount_bind(mount)
 
     def mount_bind(self, mount: BindMount) -> None:
         with self.at(mount.target, directory=os.path.isdir(mount.source)) as fd:
+            self.check_place(fd, mount.target)
             mounts.bind(
                 mount.source,
                 fd,
@@ -227,6 +249,15 @@ class _Builder:
                 read_only=mount.read_only,
                 recursive=mount.recursive,
                 propagation=mount.propagation,
+                attributes=mounts.MOUNT_ATTR_NODEV if self.no_devices else 0,
+            )
+
+    def check_place(self, fd: int, target: str) -> None:
+        """What is masked and guarded below /proc must be the kernel's own (runc refuses the same)."""
+        place = os.readlink(f"/proc/self/fd/{fd}").removeprefix(self.root)
+        if place == "/proc" or place.startswith("/proc/"):
+            raise SandboxError(
+                f"cannot mount at {target}: it is inside /proc", hint="Mount it at another place of the container."
             )
 
     def mask(self) -> None:
