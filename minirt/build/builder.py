@@ -13,6 +13,7 @@ from minirt.build.config_steps import with_label
 from minirt.build.contenthash import FileHashes
 from minirt.build.context import Tree, open_context
 from minirt.build.executor import execute
+from minirt.build.failed import FailedSteps
 from minirt.build.job import Job, Scratchpad, timestamp
 from minirt.build.plan import Plan, make_plan
 from minirt.build.request import BuildRequest, Resolver
@@ -59,6 +60,7 @@ class Builder:
         self.sandbox = sandbox
         self.resolver = resolver
         self.cache = cache or BuildCache(store)
+        self.failed = FailedSteps(store, snapshots)
         self._hashes: dict[Path, FileHashes] = {}
 
     def build(self, request: BuildRequest, on_event: EventSink = ignore, cancel: Cancel | None = None) -> BuildResult:
@@ -72,6 +74,7 @@ class Builder:
         request = request.with_epoch()
         scratchpad = Scratchpad(self.store.home, self.snapshots)
         scratchpad.clear_leftovers()
+        self.failed.clear()
         try:
             with self.store.lease():
                 dockerfile = parse(request.dockerfile, request.source)

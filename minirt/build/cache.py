@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,10 @@ class CachedStep:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """``records`` were removed; ``bytes`` of layers are needed by no record any more."""
+    """``keys`` are those of the removed records; ``layers`` are needed by no record any more."""
 
-    records: int
-    bytes: int
+    keys: tuple[str, ...]
+    layers: tuple[Digest, ...]
 
 
 class BuildCache:
@@ -143,26 +144,50 @@ class BuildCache:
         """The same layers by their diff ids."""
         return frozenset(step.layer.diff_id for _, step in self._all())
 
+    def records(self) -> Iterator[tuple[str, CachedStep, float]]:
+        """Every result: its key, and when it was last used, in seconds since 1970."""
+        return ((path.stem, step, _used(path)) for path, step in self._all())
+
     def size(self) -> int:
         """Bytes of the layers in the cache, each counted once."""
         return sum({step.layer.diff_id: step.layer.descriptor.size for _, step in self._all()}.values())
 
-    def prune(self, *, unused_for: float = 0.0, keep_bytes: int = 0) -> Pruned:
+    def prune(self, *, unused_for: float = 0.0, keep_bytes: int = 0, spare: Container[Digest] = frozenset()) -> Pruned:
         """Forget results not used for ``unused_for`` seconds, the oldest first, until at most ``keep_bytes`` are left.
 
-        Only records go; the layers' blobs go with the store's next sweep unless an image has them.
+        Results whose layer is in ``spare`` stay. Only records go; the layers' blobs go with the store's next sweep
+        unless an image has them.
         """
-        aged = sorted(((_used(path), path, step) for path, step in self._all()), key=lambda one: one[0])
+        found = list(self._all())
+        holders = Counter(step.layer.diff_id for _, step in found)
         left = self.size()
-        before, records = left, 0
-        for used, path, _ in aged:
-            if time.time() - used < unused_for or (keep_bytes and left <= keep_bytes):
+        removed, gone = [], []
+        for used, path, step in sorted(((_used(path), path, step) for path, step in found), key=lambda one: one[0]):
+            diff_id = step.layer.diff_id
+            if diff_id in spare or time.time() - used < unused_for or (keep_bytes and left <= keep_bytes):
                 continue
             path.unlink(missing_ok=True)
-            records += 1
-            if keep_bytes:
-                left = self.size()
-        return Pruned(records, before - self.size())
+            removed.append(path.stem)
+            holders[diff_id] -= 1
+            if not holders[diff_id]:
+                left -= step.layer.descriptor.size
+                gone.append(diff_id)
+        if removed:
+            self._forget()
+        return Pruned(tuple(removed), tuple(gone))
+
+    def _forget(self) -> None:
+        """Remove what only told about results that are gone."""
+        contents = set()
+        for path in (self.root / "steps").glob("*.json"):
+            record = _read(path) or {}
+            contents.add((record.get("inputs") or {}).get("content"))
+        for path in (self.root / "files").glob("*.json"):
+            if path.stem not in contents:
+                path.unlink(missing_ok=True)
+        for path in (self.root / "last").glob("*.json"):
+            if not self._step(str((_read(path) or {}).get("key"))).exists():
+                path.unlink(missing_ok=True)
 
     def _all(self) -> Iterator[tuple[Path, CachedStep]]:
         for path in sorted((self.root / "steps").glob("*.json")):

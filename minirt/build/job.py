@@ -16,6 +16,7 @@ from typing import Protocol
 
 from minirt.build.cache import BuildCache
 from minirt.build.context import Tree
+from minirt.build.failed import FailedSteps
 from minirt.build.plan import Plan
 from minirt.build.request import BuildRequest
 from minirt.model.cancel import Cancel
@@ -34,6 +35,7 @@ class Tools(Protocol):
     snapshots: Snapshots
     sandbox: Sandbox
     cache: BuildCache
+    failed: FailedSteps
 
 
 @dataclass(slots=True)

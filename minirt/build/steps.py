@@ -13,6 +13,7 @@ from minirt.build.config_steps import apply_config, join_workdir
 from minirt.build.contenthash import FileHashes
 from minirt.build.context import Gathered, Query, Tree
 from minirt.build.downloads import download, is_address
+from minirt.build.failed import HINT, FailedStep, debug_config
 from minirt.build.job import Job, timestamp
 from minirt.build.plan import SourceRef, StagePlan, Step
 from minirt.build.run_mounts import MountPlan
@@ -20,7 +21,7 @@ from minirt.build.run_step import RunCommand
 from minirt.build.state import StageState
 from minirt.build.work import CopyFromImage, CopyFromTree, LayerWork, MakeWorkdir
 from minirt.dockerfile import Add, Arg, Copy, InlineFile, Instruction, Run, Workdir, expand_instruction
-from minirt.errors import Cancelled, MinirtError
+from minirt.errors import Cancelled, MinirtError, RunFailed, SandboxError
 from minirt.model.events import (
     CacheMissed,
     LayerCommitted,
@@ -191,14 +192,27 @@ class StageRunner:
             work.perform(root, where)
             job.check()
             made = tools.snapshots.commit(where, epoch=job.request.epoch)
-        except BaseException:
-            self._discard(where)
+        except BaseException as error:
+            if not self._kept(step, state, where, error):
+                self._discard(where)
             raise
         source = LayerSource(made.descriptor, made.diff_id)
         created = timestamp(job.request.epoch)
         result = CachedStep(source, created, made.content_bytes, made.entries, made.whiteouts)
         self._remember(step, work, inputs, result)
         return result
+
+    def _kept(self, step: Step, state: StageState, where: Path, error: BaseException) -> bool:
+        """Whether what the failed command left is kept to be looked at; then the error says how."""
+        # A command that could not even start has left nothing, and there may be no program to look with.
+        if not isinstance(error, RunFailed) or isinstance(error.__cause__, SandboxError):
+            return False
+        line = step.instruction.location.line
+        config = debug_config(state, timestamp(None))
+        kept = self.job.tools.failed.keep(where, FailedStep(step.text, line, error.status, config, state.layers))
+        if kept:
+            error.hint = f"{error.hint} {HINT}".strip()
+        return kept
 
     def _discard(self, where: Path) -> None:
         try:

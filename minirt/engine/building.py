@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.engine.changing import changed
-from minirt.errors import ImageNotFound
+from minirt.errors import ImageNotFound, InvalidSpec
 from minirt.images.image import StoredImage
 from minirt.model.cancel import Cancel
 from minirt.model.config import History, ImageConfig
@@ -21,11 +22,11 @@ from minirt.snapshots import LayerSource
 
 if TYPE_CHECKING:
     from minirt.build.builder import Builder
-    from minirt.build.request import ResolvedImage
+    from minirt.build.request import BuildRequest, ResolvedImage
     from minirt.containers.records import ContainerRecord
     from minirt.engine.facade import Engine
 
-__all__ = ["build", "cached_diff_ids", "commit", "make_builder"]
+__all__ = ["build", "cached_diff_ids", "commit", "make_builder", "request_of", "unpacked_context"]
 
 
 def make_builder(engine: Engine) -> Builder:
@@ -63,46 +64,67 @@ def _find(
     return engine.image_store.pull(reference, platform=platform, on_event=on_event, cancel=cancel)
 
 
-def build(
-    engine: Engine,
-    *,
-    text: str | bytes,
-    source: str,
-    context: Path | None,
-    tags: tuple[str, ...],
-    build_args: Mapping[str, str | None],
-    target: str | None,
-    labels: Mapping[str, str],
-    no_cache: bool,
-    pull: bool,
-    platform: str | None,
-    source_date_epoch: int | None,
-    on_event: EventSink | None,
-    cancel: Cancel | None,
-) -> StoredImage:
-    """See :meth:`minirt.engine.images.ImageCollection.build`."""
+def request_of(
+    text: str | bytes, source: str, context: Path | None, tags: Sequence[str], options: Mapping[str, Any]
+) -> BuildRequest:
+    """The request of :meth:`minirt.engine.build_calls.WithBuilds.build`. Raises TypeError for an unknown option."""
     from minirt.build.request import BuildRequest
 
-    request = BuildRequest(
-        dockerfile=text,
-        source=source,
-        context=context,
-        tags=tuple(Reference.parse(tag) for tag in tags),
-        target=target or "",
-        build_args=build_args,
-        labels=labels,
-        no_cache=no_cache,
-        pull=pull,
-        platform=Platform.parse(platform) if platform else None,
-        epoch=source_date_epoch,
-    )
+    fields = {_FIELDS[name]: value for name, value in options.items() if name in _FIELDS}
+    unknown = options.keys() - _FIELDS.keys()
+    if unknown:
+        raise TypeError(f"build() got an unexpected keyword argument {min(unknown)!r}")
+    given = {name: value for name, value in fields.items() if value is not None}
+    if isinstance(given.get("platform"), str):
+        given["platform"] = Platform.parse(given["platform"])
+    if "no_cache_stages" in given:
+        given["no_cache_stages"] = tuple(given["no_cache_stages"])
+    if given.get("network", "default") not in ("default", "host", "none"):
+        raise InvalidSpec(
+            f"network mode {given['network']!r} not supported by a build",
+            hint="Use default or host for the machine's network, none for no network.",
+        )
+    names = tuple(Reference.parse(tag) for tag in tags)
+    return BuildRequest(dockerfile=text, source=source, context=context, tags=names, **given)
+
+
+_FIELDS = {
+    "buildargs": "build_args",
+    "labels": "labels",
+    "target": "target",
+    "nocache": "no_cache",
+    "no_cache_filter": "no_cache_stages",
+    "pull": "pull",
+    "platform": "platform",
+    "network_mode": "network",
+    "contexts": "contexts",
+    "secrets": "secrets",
+    "source_date_epoch": "epoch",
+}
+
+
+@contextmanager
+def unpacked_context(engine: Engine, stream: BinaryIO | None, path: str | Path | None) -> Iterator[Path | None]:
+    """The context as a directory: a tar's, for the time of the build, or the one that is there."""
+    if stream is None:
+        yield None if path is None else Path(path)
+        return
+    from minirt.engine.outputs import context_of
+
+    with context_of(engine, stream) as directory:
+        yield directory
+
+
+def build(engine: Engine, request: BuildRequest, on_event: EventSink | None, cancel: Cancel | None) -> StoredImage:
+    """See :meth:`minirt.engine.build_calls.WithBuilds.build`."""
     result = engine.builder.build(request, on_event=engine.sink(on_event), cancel=cancel)
     return engine.image_store.get(str(result.image_id))
 
 
 def cached_diff_ids(engine: Engine) -> Iterable[Digest]:
-    """The layers that the build cache could still use."""
-    return engine.builder.cache.diff_ids()
+    """The layers that the build cache could still use, and those of the step that failed last."""
+    yield from engine.builder.cache.diff_ids()
+    yield from engine.builder.failed.diff_ids()
 
 
 def commit(

@@ -129,7 +129,7 @@ class Engine:
 
             return RegistryClient(mirrors=self.mirrors, insecure=self._insecure, proxies=self._proxies or None)
 
-        return ImageStore(self.store, registry, in_use=self._image_uses, keep=self._needed_blobs)
+        return ImageStore(self.store, registry, in_use=self._image_uses, keep=self.needed_blobs)
 
     @made_once
     def volume_store(self) -> Volumes:
@@ -186,7 +186,7 @@ class Engine:
             if record.image_id == image_id
         ]
 
-    def _needed_blobs(self) -> Iterable[Digest]:
+    def needed_blobs(self) -> Iterable[Digest]:
         """What containers and the build cache still need although no image names it."""
         from minirt.engine.building import cached_diff_ids
 
@@ -197,7 +197,7 @@ class Engine:
 
     def release_layers(self, diff_ids: Iterable[Digest]) -> None:
         """Remove the unpacked trees of layers that nothing needs any more."""
-        needed = set(self._needed_blobs())
+        needed = set(self.needed_blobs())
         for image in self.image_store.list(all=True):
             needed.update(image.config.diff_ids)
         for diff_id in diff_ids:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minirt.engine.build_calls import WithBuilds
 from minirt.engine.happenings import note_image, note_removal
-from minirt.errors import ImageNotFound, PathNotFound
+from minirt.errors import ImageNotFound
 from minirt.images.image import StoredImage
 from minirt.images.removal import Removal
 from minirt.images.views import HistoryRow, StackLayer
@@ -108,58 +108,11 @@ class Image:
         return self._engine.image_store.save([text])
 
 
-class ImageCollection:
+class ImageCollection(WithBuilds):
     """The images of this home."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    def build(
-        self,
-        path: str | Path | None = None,
-        *,
-        dockerfile: str | None = None,
-        text: str | bytes | None = None,
-        source: str = "Dockerfile",
-        tag: str | Sequence[str] = (),
-        buildargs: Mapping[str, str] | None = None,
-        target: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        nocache: bool = False,
-        pull: bool = False,
-        platform: str | None = None,
-        source_date_epoch: int | None = None,
-        on_event: EventSink | None = None,
-        cancel: Cancel | None = None,
-    ) -> Image:
-        """``docker build``. ``path`` is the context (None: an empty one), ``dockerfile`` a file in it or elsewhere.
-
-        ``text`` is the Dockerfile itself, named ``source`` in errors. Raises DockerfileError, BuildError and its
-        kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then no name was given and nothing half made is
-        left.
-        """
-        from minirt.engine.building import build
-
-        context = None if path is None else Path(path)
-        if text is None:
-            text, source = _read_dockerfile(context or Path(), dockerfile)
-        stored = build(
-            self._engine,
-            text=text,
-            source=source,
-            context=context,
-            tags=(tag,) if isinstance(tag, str) else tuple(tag),
-            build_args=dict(buildargs or {}),
-            target=target,
-            labels=dict(labels or {}),
-            no_cache=nocache,
-            pull=pull,
-            platform=platform,
-            source_date_epoch=source_date_epoch,
-            on_event=on_event,
-            cancel=cancel,
-        )
-        return Image(self._engine, stored)
 
     def get(self, name: str) -> Image:
         """By name, id, or the beginning of an id. Raises :class:`ImageNotFound`, :class:`InvalidReference`."""
@@ -289,21 +242,3 @@ class ImageCollection:
 
         name = f"{repository}:{tag}" if repository and tag else repository
         return Image(self._engine, commit(self._engine, container.record, name, message, author, pause, changes))
-
-
-def _read_dockerfile(context: Path, name: str | None) -> tuple[bytes, str]:
-    """The file, as docker looks for it: relative to the working directory with ``-f``, else in the context."""
-    candidates = [Path(name), context / name] if name else [context / "Dockerfile", context / "dockerfile"]
-    for path in candidates:
-        try:
-            return path.read_bytes(), name or path.name
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise PathNotFound(f"cannot read {path}: {error.strerror}") from error
-    wanted = name or "Dockerfile"
-    raise PathNotFound(
-        f"failed to read dockerfile: open {wanted}: no such file or directory",
-        cause=f"there is no {wanted} in {context.absolute()}",
-        hint="Name it with -f, or build from the directory that holds it.",
-    )

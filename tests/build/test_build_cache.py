@@ -174,7 +174,7 @@ def test_prune_forgets_and_size_counts(engine: Engine, build: Any, events: list[
     build(text)
     cache = engine.builder.cache
     assert cache.size() > 0
-    assert cache.prune().records > 0
+    assert cache.prune().keys
     assert (cache.size(), cache.layers()) == (0, frozenset())
     events.clear()
     build(text)

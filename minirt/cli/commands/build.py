@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minirt.cli.build_values import (
+    Output,
+    build_contexts,
+    call_method,
+    network_mode,
+    progress_mode,
+    read_output,
+    secrets,
+)
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
@@ -11,16 +22,12 @@ from minirt.cli.values import build_arguments, label_pair
 from minirt.errors import PathNotFound, Unsupported, UsageError
 from minirt.model.reference import Reference
 
+if TYPE_CHECKING:
+    from minirt.engine.images import Image
+
 __all__ = ["build"]
 
-MODES = ("auto", "plain", "tty", "quiet", "rawjson")
 _CACHE = "the build cache is this home's own"
-
-
-def _mode(text: str) -> str:
-    if text not in MODES:
-        raise ValueError(f"invalid progress mode {text}: must be one of auto, plain, tty, quiet")
-    return "plain" if text == "rawjson" else text
 
 
 def _checked_tag(text: str) -> str:
@@ -35,67 +42,135 @@ def _checked_tag(text: str) -> str:
     operands="path",
     flags=[
         values("--build-arg", "", "Set build-time variables"),
+        values("--build-context", "", "Additional build contexts (e.g., name=path)"),
+        value("--call", "", 'Set method for evaluating build ("check")', parse=call_method, default="build"),
+        switch("--check", "", 'Shorthand for "--call=check"'),
         value("--file", "f", 'Name of the Dockerfile (Default is "PATH/Dockerfile", "-" reads it from stdin)'),
         value("--iidfile", "", "Write the image ID to the file"),
         values("--label", "", "Set metadata for an image", parse=label_pair),
+        switch("--load", "", 'Shorthand for "--output=type=docker": into the store, where minirt\'s builds go anyway'),
+        value("--metadata-file", "", "Write build result metadata to a file"),
+        value(
+            "--network", "", 'Set the networking mode for the "RUN" instructions during build (default "default")',
+            parse=network_mode, default="default",
+        ),
         switch("--no-cache", "", "Do not use cache when building the image"),
+        values("--no-cache-filter", "", "Do not cache specified stages", word="stringArray"),
+        values(
+            "--output", "o", 'Output destination (format: "type=local,dest=path")', word="stringArray",
+            parse=read_output,
+        ),
         value("--platform", "", "Set platform if server is multi-platform capable"),
         value(
             "--progress", "", 'Set type of progress output ("auto", "plain", "tty", "quiet") (default "auto")',
-            parse=_mode, default="auto",
+            parse=progress_mode, default="auto",
         ),
         switch("--pull", "", "Always attempt to pull a newer version of the image"),
+        switch("--push", "", 'Shorthand for "--output=type=registry"'),
         switch("--quiet", "q", "Suppress the build output and print image ID on success"),
         switch("--rm", "", "Remove intermediate containers after a successful build", default=True),
         switch("--force-rm", "", "Always remove intermediate containers"),
-        switch("--load", "", "Load the image into the store, where minirt's builds always go"),
+        values(
+            "--secret", "", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")',
+            word="stringArray",
+        ),
         values("--tag", "t", 'Name and optionally a tag in the "name:tag" format', parse=_checked_tag),
         value("--target", "", "Set the target build stage to build."),
         absent("--add-host", "", "Add a custom host-to-IP mapping", word="list"),
-        absent("--build-context", "", "Additional build contexts", word="list"),
         absent("--cache-from", "", "Images to consider as cache sources", word="strings", why=_CACHE),
         absent("--cache-to", "", "Cache export destinations", word="strings", why=_CACHE),
-        absent("--check", "", "Shorthand for --call=check", word=""),
         absent("--memory", "m", "Memory limit", word="bytes"),
-        absent("--network", "", "Set the networking mode for the RUN instructions during build"),
-        absent("--no-cache-filter", "", "Do not cache specified stages", word="strings"),
-        absent("--output", "o", "Output destination", word="stringArray"),
-        absent("--push", "", "Push the image", word=""),
-        absent("--secret", "", "Secret to expose to the build", word="stringArray"),
         absent("--shm-size", "", "Size of /dev/shm", word="bytes"),
         absent("--squash", "", "Squash newly built layers into a single new layer", word=""),
         absent("--ssh", "", "SSH agent socket or keys to expose to the build", word="stringArray"),
         absent("--ulimit", "", "Ulimit options", word="ulimit"),
     ],
 )  # fmt: skip
-def build(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    path, text, file = _inputs(session, arguments[0], options["file"])
+def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
+    given = {**_inputs(session, arguments[0], options["file"]), **_request(session, options)}
+    if options["check"] or options["call"] == "check":
+        from minirt.cli.commands.build_check import show_findings
+
+        return show_findings(session, given)
+    outputs = _outputs(options)
+    names = list(dict.fromkeys([*options["tag"], *(name for one in outputs for name in one.names)]))
+    kept = not outputs or any(one.stores for one in outputs)
     mode = "quiet" if options["quiet"] else options["progress"]
-    title = options["tag"][0] if options["tag"] else ""
-    with session.progress(session, "build", title, mode) as sink:
-        image = session.engine.images.build(
-            path,
-            dockerfile=file,
-            text=text,
-            tag=options["tag"],
-            buildargs=build_arguments(options["build_arg"], session.environment),
-            target=options["target"] or None,
-            labels=dict(options["label"]),
-            nocache=options["no_cache"],
-            pull=options["pull"],
-            platform=options["platform"] or None,
-            source_date_epoch=Settings.epoch(session.environment),
-            on_event=sink,
-            cancel=session.cancel,
-        )
+    before = set() if kept else {image.id for image in session.engine.images.list(all=True)}
+    with session.progress(session, "build", names[0] if names else "", mode) as sink:
+        image = session.engine.images.build(**given, tag=names if kept else (), on_event=sink, cancel=session.cancel)
+    try:
+        _deliver(session, image, outputs, names)
+        _notes(session, image, options, names)
+    finally:
+        if not kept and image.id not in before:
+            session.engine.images.remove(image.id, force=True)
+    return 0
+
+
+def _request(session: Session, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of :meth:`minirt.engine.build_calls.WithBuilds.build` that are the same for every output."""
+    filters = [name for text in options["no_cache_filter"] for name in text.split(",") if name]
+    return {
+        "buildargs": build_arguments(options["build_arg"], session.environment),
+        "target": options["target"] or None,
+        "labels": dict(options["label"]),
+        "nocache": options["no_cache"],
+        "no_cache_filter": filters,
+        "pull": options["pull"],
+        "platform": options["platform"] or None,
+        "network_mode": options["network"],
+        "contexts": build_contexts(options["build_context"], session.cwd),
+        "secrets": secrets(options["secret"], session.environment, session.cwd),
+        "source_date_epoch": Settings.epoch(session.environment),
+    }
+
+
+def _outputs(options: dict[str, Any]) -> list[Output]:
+    outputs = list(options["output"])
+    if options["push"]:
+        outputs.append(Output("registry", push=True))
+    if options["load"] and outputs:
+        outputs.append(Output("docker"))
+    return outputs
+
+
+def _deliver(session: Session, image: Image, outputs: list[Output], names: list[str]) -> None:
+    if not any(one.dest for one in outputs) and not any(one.push for one in outputs):
+        return
+    from minirt.cli.commands.build_output import deliver
+
+    for one in outputs:
+        deliver(session, image, one, names)
+
+
+def _notes(session: Session, image: Image, options: dict[str, Any], names: list[str]) -> None:
+    """What scripts read: the id, and what buildx calls metadata."""
     if options["iidfile"]:
-        (session.cwd / options["iidfile"]).write_text(image.id)
+        _write(session.cwd / options["iidfile"], image.id)
+    if options["metadata_file"]:
+        manifest = image.stored.descriptor
+        facts: dict[str, Any] = {
+            "containerimage.config.digest": image.id,
+            "containerimage.descriptor": manifest.to_json(),
+            "containerimage.digest": str(manifest.digest),
+        }
+        if names:
+            facts["image.name"] = ",".join(str(Reference.parse(name)) for name in names)
+        _write(session.cwd / options["metadata_file"], json.dumps(facts, indent=2))
     if options["quiet"]:
         session.print(f"{image.id}\n")
 
 
-def _inputs(session: Session, context: str, file: str) -> tuple[str | None, bytes | None, str | None]:
-    """The context's path, the Dockerfile's text if it comes on standard input, else its path if one was named."""
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise PathNotFound(f"cannot write {path}: {error.strerror}") from error
+
+
+def _inputs(session: Session, context: str, file: str) -> dict[str, Any]:
+    """Where context and Dockerfile come from: a directory, standard input as a tar, standard input as a Dockerfile."""
     if context.startswith(("http://", "https://", "git@", "git://", "ssh://", "github.com/")):
         raise Unsupported(
             f"minirt does not fetch build contexts: {context}",
@@ -104,13 +179,7 @@ def _inputs(session: Session, context: str, file: str) -> tuple[str | None, byte
     if context == "-":
         if file == "-":
             raise _conflict("invalid argument: can't use stdin for both build context and dockerfile")
-        text = session.stdin.read()
-        if text[:2] == b"\x1f\x8b" or text[257:262] == b"ustar":
-            raise Unsupported(
-                "minirt does not take a build context as an archive on standard input",
-                hint="Unpack it into a directory and name that.",
-            )
-        return None, text, None
+        return _from_stdin(session.stdin, file)
     path = session.cwd / context
     if not path.is_dir():
         raise PathNotFound(
@@ -121,10 +190,32 @@ def _inputs(session: Session, context: str, file: str) -> tuple[str | None, byte
             hint="The last argument is the directory with the files to copy; . is the working directory.",
         )
     if file == "-":
-        return str(path), session.stdin.read(), None
+        return {"path": str(path), "text": session.stdin.read()}
     if file and (session.cwd / file).exists():
         file = str(session.cwd / file)
-    return str(path), None, file or None
+    return {"path": str(path), "dockerfile": file or None}
+
+
+_ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+
+
+def _from_stdin(stdin: BinaryIO, file: str) -> dict[str, Any]:
+    """A tar (plain, gzip, bzip2, xz, zstd) is the context; anything else is a Dockerfile without one."""
+    head = stdin.read(512)
+    if head.startswith(_ARCHIVES) or head[257:262] == b"ustar":
+        return {"fileobj": _Headed(head, stdin), "custom_context": True, "dockerfile": file or None}
+    return {"text": head + stdin.read()}
+
+
+class _Headed:
+    """A stream of which the beginning was already read."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int = -1) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._rest.read(size)
 
 
 def _conflict(what: str) -> UsageError:

@@ -1,0 +1,182 @@
+"""What stands in the options of ``build``: outputs, secrets, named contexts (docker/buildx, util/buildflags)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from minirt.errors import InvalidSpec, PathNotFound, Unsupported
+from minirt.model.reference import Reference
+
+__all__ = [
+    "OUTPUTS",
+    "Output",
+    "build_contexts",
+    "call_method",
+    "network_mode",
+    "progress_mode",
+    "read_output",
+    "secrets",
+]
+
+OUTPUTS = ("image", "local", "tar", "oci", "docker", "registry")
+MODES = ("auto", "plain", "tty", "quiet", "rawjson")
+_MOST_SECRET = 500 * 1024  # BuildKit, session/secrets: larger ones are refused
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One ``--output``: its ``kind`` is of :data:`OUTPUTS`; ``dest`` a path, ``-`` for standard output, or empty."""
+
+    kind: str
+    dest: str = ""
+    names: tuple[str, ...] = ()
+    push: bool = False
+    tar: bool = True
+
+    @property
+    def stores(self) -> bool:
+        """Whether the image itself is wanted, not only its files or an archive of it."""
+        return self.kind in ("image", "registry") or (self.kind == "docker" and not self.dest)
+
+
+def read_output(text: str) -> Output:
+    """``type=local,dest=out``, or a path alone: a directory for local, ``-`` for a tar. Raises ValueError."""
+    if "=" not in text:
+        return Output("tar", "-") if text == "-" else Output("local", text)
+    fields = dict(_pairs(text))
+    kind = fields.pop("type", "")
+    if not kind:
+        raise ValueError("type is required for output")
+    if kind not in OUTPUTS:
+        raise ValueError(f"type {kind} is none of {', '.join(OUTPUTS)}")
+    names = tuple(Reference.parse(name).familiar for name in fields.pop("name", "").split(",") if name)
+    push = _truth(fields.pop("push", "false")) or kind == "registry"
+    output = Output(kind, fields.pop("dest", ""), names, push, _truth(fields.pop("tar", "true")))
+    for name in ("compression", "compression-level", "force-compression", "oci-mediatypes", "store", "unpack"):
+        fields.pop(name, None)  # how it is packed: minirt packs in one way
+    if fields:
+        raise ValueError(f"unknown field {min(fields)!r}")
+    if kind == "local" and not output.dest:
+        raise ValueError("dest is required for local output")
+    if kind in ("tar", "oci") and not output.dest:
+        return Output(kind, "-", names, push, output.tar)
+    return output
+
+
+def progress_mode(text: str) -> str:
+    """What ``--progress`` may be."""
+    if text not in MODES:
+        raise ValueError(f"invalid progress mode {text}: must be one of auto, plain, tty, quiet")
+    return "plain" if text == "rawjson" else text
+
+
+def call_method(text: str) -> str:
+    """What ``--call`` may be: ``build`` or ``check``."""
+    name = text.partition(",")[0]
+    if name in ("outline", "targets"):
+        raise Unsupported(f"--call={name}: minirt does not do it yet", hint="There are build and check.")
+    if name not in ("build", "check", "lint"):
+        raise ValueError(f"invalid call {name}: must be build or check")
+    return "check" if name == "lint" else name
+
+
+def network_mode(text: str) -> str:
+    """What ``--network`` may be."""
+    if text not in ("default", "host", "none"):
+        raise Unsupported(
+            f"network mode {text!r} not supported by build",
+            hint="Use default or host for the machine's network, none for no network.",
+        )
+    return text
+
+
+def build_contexts(pairs: Sequence[str], cwd: Path) -> dict[str, str]:
+    """``NAME=PATH`` or ``NAME=docker-image://IMAGE``. Raises :class:`InvalidSpec`, :class:`Unsupported`."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or not value:
+            raise InvalidSpec(f"invalid context value: {pair}, expected key=value")
+        if value.startswith("docker-image://"):
+            Reference.parse(value.removeprefix("docker-image://"))
+            found[name] = value
+        elif "://" in value or value.startswith("target:"):
+            raise Unsupported(
+                f"--build-context {pair}: minirt takes directories and docker-image://NAME",
+                hint="Clone or unpack it into a directory, and name that.",
+            )
+        else:
+            found[name] = _directory(pair, value, cwd)
+    return found
+
+
+def _directory(pair: str, value: str, cwd: Path) -> str:
+    path = cwd / value
+    if not path.is_dir():
+        raise PathNotFound(
+            f"failed to get build context {pair.partition('=')[0]}: stat {value}: no such directory",
+            cause=f"the working directory is {cwd}",
+        )
+    return str(path)
+
+
+def secrets(texts: Sequence[str], environment: Mapping[str, str], cwd: Path) -> dict[str, bytes]:
+    """``id=NAME[,src=FILE|,env=VARIABLE]``; without either, the variable or else the file of that name.
+
+    Raises :class:`InvalidSpec`, :class:`PathNotFound`.
+    """
+    found = {}
+    for text in texts:
+        try:
+            fields = dict(_pairs(text))
+        except ValueError as error:
+            raise InvalidSpec(f"invalid secret {text!r}: {error}", hint="Write id=NAME,src=FILE.") from error
+        name = fields.pop("id", "")
+        kind = fields.pop("type", "")
+        source = fields.pop("src", "") or fields.pop("source", "")
+        variable = fields.pop("env", "")
+        if fields or kind not in ("", "file", "env") or not name:
+            why = f"unexpected key '{min(fields)}'" if fields else "id is required" if not name else f"type {kind}"
+            raise InvalidSpec(f"invalid secret {text!r}: {why}", hint="Write id=NAME,src=FILE or id=NAME,env=VARIABLE.")
+        if kind == "env" and source and not variable:
+            source, variable = "", source
+        found[name] = _secret(name, source, variable, kind, environment, cwd)
+    return found
+
+
+def _secret(name: str, source: str, variable: str, kind: str, environment: Mapping[str, str], cwd: Path) -> bytes:
+    if not source and not variable:
+        variable = name if kind != "file" and name in environment else ""
+        source = "" if variable else name
+    if variable:
+        if variable not in environment:
+            raise InvalidSpec(f"secret {name}: the variable {variable} is not set", hint="Export it first.")
+        value = environment[variable].encode("utf-8", "surrogateescape")
+    else:
+        try:
+            value = (cwd / Path(source).expanduser()).read_bytes()
+        except OSError as error:
+            raise PathNotFound(f"failed to stat {source}: {(error.strerror or '').lower()}") from error
+    if len(value) > _MOST_SECRET:
+        raise InvalidSpec(f"invalid secret size {len(value) // 1024}KB", hint="A secret has at most 500 KB.")
+    return value
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """The fields of a line of comma-separated ``name=value``, quoted as CSV is. Raises ValueError."""
+    pairs = []
+    for field in next(csv.reader([text], strict=True), []):
+        name, equals, value = field.partition("=")
+        if not equals:
+            raise ValueError(f"invalid field '{field}' must be a key=value pair")
+        pairs.append((name.strip().lower(), value))
+    return pairs
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in ("true", "1")

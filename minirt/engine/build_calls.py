@@ -1,0 +1,157 @@
+"""The part of ``engine.images`` about builds: docker-py's ``build`` and ``prune_builds``, checks, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minirt.errors import PathNotFound
+from minirt.model.cancel import Cancel
+from minirt.model.events import EventSink
+
+if TYPE_CHECKING:
+    from minirt.build.failed import FailedStep
+    from minirt.build.request import BuildRequest
+    from minirt.dockerfile.checks import Finding
+    from minirt.engine.facade import Engine
+    from minirt.engine.images import Image
+
+__all__ = ["WithBuilds", "read_dockerfile"]
+
+
+class WithBuilds:
+    """What :class:`minirt.engine.images.ImageCollection` can do with Dockerfiles."""
+
+    _engine: Engine
+
+    def build(
+        self,
+        path: str | Path | None = None,
+        *,
+        dockerfile: str | None = None,
+        text: str | bytes | None = None,
+        source: str = "Dockerfile",
+        fileobj: BinaryIO | None = None,
+        custom_context: bool = False,
+        tag: str | Sequence[str] = (),
+        on_event: EventSink | None = None,
+        cancel: Cancel | None = None,
+        **options: Any,
+    ) -> Image:
+        """``docker build``. ``path`` is the context (None: an empty one), ``dockerfile`` a file in it or elsewhere.
+
+        ``text`` is the Dockerfile itself, named ``source`` in errors; docker-py's ``fileobj`` is the same as a file,
+        or with ``custom_context`` a tar, compressed or not, that is the context. Further ``options``, with
+        docker-py's names where it has them: ``buildargs`` and ``labels`` (by name), ``target``, ``nocache``,
+        ``no_cache_filter`` (stages), ``pull``, ``platform``, ``network_mode`` (default, host or none), ``contexts``
+        (directories or ``docker-image://…`` by name), ``secrets`` (bytes by id), ``source_date_epoch``.
+
+        Raises DockerfileError, BuildError and its kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then
+        no name was given and nothing half made is left.
+        """
+        from minirt.engine.building import build, request_of, unpacked_context
+        from minirt.engine.images import Image
+
+        tags = (tag,) if isinstance(tag, str) else tuple(tag)
+        if fileobj is not None and not custom_context:
+            text, fileobj = fileobj.read(), None
+        with unpacked_context(self._engine, fileobj, path) as context:
+            if text is None:
+                text, source = read_dockerfile(context or Path(), dockerfile)
+            request = request_of(text, source, context, tags, options)
+            return Image(self._engine, build(self._engine, request, on_event, cancel))
+
+    def check(
+        self,
+        path: str | Path | None = None,
+        *,
+        dockerfile: str | None = None,
+        text: str | bytes | None = None,
+        source: str = "Dockerfile",
+        **options: Any,
+    ) -> tuple[Finding, ...]:
+        """``docker build --check``: what the build checks find; nothing is built. Arguments are those of :meth:`build`.
+
+        Raises DockerfileError, PathNotFound.
+        """
+        from minirt.engine.building import request_of
+
+        context = None if path is None else Path(path)
+        if text is None:
+            text, source = read_dockerfile(context or Path(), dockerfile)
+        request: BuildRequest = request_of(text, source, context, (), options)
+        return self._engine.builder.check(request)
+
+    def prune_builds(self, *, all: bool = False, unused_for: float = 0.0, keep_storage: int = 0) -> dict[str, Any]:
+        """docker-py's: ``{"CachesDeleted": […], "SpaceReclaimed": bytes}``.
+
+        Without ``all`` only results go whose layers no image has; ``unused_for`` is in seconds, ``keep_storage`` in
+        bytes. What a failed step left goes too, and with ``all`` what ``RUN --mount=type=cache`` keeps.
+        """
+        from minirt.engine.build_cache import prune
+
+        return prune(self._engine, every=all, unused_for=unused_for, keep_bytes=keep_storage)
+
+    def cache_usage(self) -> dict[str, int]:
+        """What the build cache holds: ``{"TotalCount", "Active", "Size", "Reclaimable"}``, sizes in bytes.
+
+        Active are results whose layers an image has; such bytes are the image's, too, and cannot be reclaimed.
+        """
+        from minirt.engine.build_cache import usage
+
+        return usage(self._engine)
+
+    def failed_step(self) -> FailedStep | None:
+        """The RUN that failed in the last build; None if nothing failed, or something was built since."""
+        return self._engine.builder.failed.find()
+
+    def debug(self, *, before: bool = False) -> Image:
+        """The files as the failed step left them, or found them, as an image without a name; it goes at the next build.
+
+        Raises :class:`ImageNotFound` if no step has failed.
+        """
+        from minirt.engine.images import Image
+
+        identity = self._engine.builder.failed.image(before=before)
+        return Image(self._engine, self._engine.image_store.get(str(identity)))
+
+    def files(self, image: str) -> Iterator[bytes]:
+        """The image's files as one tar, in chunks: what ``docker build --output type=tar`` writes."""
+        from minirt.engine.outputs import files_of
+
+        return files_of(self._engine, image)
+
+    def archive(self, image: str, names: Sequence[str] = ()) -> Iterator[bytes]:
+        """``type=oci`` and ``type=docker``: one archive that is both, with these names whatever the store knows."""
+        from dataclasses import replace
+
+        from minirt.images.save import save
+        from minirt.model.reference import Reference
+
+        stored = self._engine.image_store.get(image)
+        return save(self._engine.store, [replace(stored, names=tuple(Reference.parse(name) for name in names))])
+
+    def unpack(self, chunks: Iterable[bytes], target: Path, cancel: Cancel | None = None) -> None:
+        """Unpack a tar, such as that of :meth:`files`, below a directory; the files are the user's own."""
+        from minirt.engine.outputs import unpack_into
+
+        unpack_into(self._engine, chunks, target, cancel)
+
+
+def read_dockerfile(context: Path, name: str | None) -> tuple[bytes, str]:
+    """The file, as docker looks for it: relative to the working directory with ``-f``, else in the context."""
+    candidates = [Path(name), context / name] if name else [context / "Dockerfile", context / "dockerfile"]
+    for path in candidates:
+        try:
+            return path.read_bytes(), name or path.name
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise PathNotFound(f"cannot read {path}: {error.strerror}") from error
+    wanted = name or "Dockerfile"
+    raise PathNotFound(
+        f"failed to read dockerfile: open {wanted}: no such file or directory",
+        cause=f"there is no {wanted} in {context.absolute()}",
+        hint="Name it with -f, or build from the directory that holds it.",
+    )
