@@ -18,9 +18,11 @@ from minirt.containers.noting import note
 from minirt.containers.processes import members
 from minirt.containers.top import process_table
 from minirt.containers.tree_tar import TreeReader, TreeWriter, parts_of
+from minirt.containers.watching import StorageWatch
 from minirt.errors import ContainerNotRunning, ImageNotFound, PathNotFound
 from minirt.layers.beneath import Beneath
 from minirt.layers.styles import RealOwners
+from minirt.model.events import EventSink
 
 if TYPE_CHECKING:
     from minirt.containers.records import ContainerRecord
@@ -46,6 +48,18 @@ class WithFiles:
         words = ps_args.split() if isinstance(ps_args, str) else list(ps_args)
         titles, rows = process_table(members(state), words)
         return {"Titles": titles, "Processes": rows}
+
+    def watch_storage(self, on_event: EventSink) -> StorageWatch:
+        """Hear of copy-ups, whiteouts and new files as they happen, in a ``with`` statement.
+
+        ``on_event`` gets CopyUp, WhiteoutWritten (its ``step`` is the container's id), FileAdded, FileForgotten.
+        """
+        lifecycle, snapshots = self._engine.lifecycle, self._engine.snapshots
+        lowers = [snapshots.diff_path(diff_id) for diff_id in self._record.diff_ids]
+        own = ("/etc", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys", "/sys/fs")
+        places = {part for point in self._record.mounts for part in _and_above(point.destination)}
+        upper = lifecycle.shelf.directory(self._record.id) / "upper"
+        return StorageWatch(self._record.id, upper, lowers, on_event, {*own, *places})
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of its own storage layer, and with the image below: ``SizeRw`` and ``SizeRootFs``."""
@@ -202,6 +216,12 @@ def _base_name(place: Place) -> str:
     if place.real == "/":
         return "/"
     return "." if place.text.endswith("/.") else os.path.basename(place.real)
+
+
+def _and_above(path: str) -> list[str]:
+    """A path and the directories on its way."""
+    parts = parts_of(path)
+    return ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def _with_words(work: Any) -> int:

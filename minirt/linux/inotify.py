@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["IN_CREATE", "IN_DELETE", "IN_ISDIR", "IN_MODIFY", "IN_MOVED_FROM", "IN_MOVED_TO", "IN_Q_OVERFLOW",
+__all__ = ["IN_CREATE", "IN_DELETE", "IN_ISDIR", "IN_MODIFY",
+           "IN_MOVED_FROM", "IN_MOVED_TO", "IN_ONLYDIR", "IN_Q_OVERFLOW",
            "Inotify", "Notice"]  # fmt: skip
 
 IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO = 0x2, 0x4, 0x8, 0x40, 0x80

@@ -23,6 +23,8 @@ __all__ = [
     "CopyUp",
     "Event",
     "EventSink",
+    "FileAdded",
+    "FileForgotten",
     "ImageTagged",
     "LayerCommitted",
     "LayerFetched",
@@ -221,6 +223,22 @@ class ContainerStarted(Event):
 @dataclass(frozen=True, slots=True)
 class CopyUp(Event):
     """A file of a lower layer was copied into the storage layer because it was written to."""
+
+    container: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileAdded(Event):
+    """A path that no layer below has was made in the storage layer."""
+
+    container: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileForgotten(Event):
+    """A path left the storage layer without a trace: it was only there."""
 
     container: str
     path: str

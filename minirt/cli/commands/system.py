@@ -13,7 +13,6 @@ from minirt.cli.tables import Listing
 from minirt.cli.template_functions import go_json
 from minirt.cli.templates import Template, unescape
 from minirt.cli.units import human_size
-from minirt.errors import Unsupported
 
 if TYPE_CHECKING:
     from minirt.engine import Engine
