@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 
 pytestmark = pytest.mark.browser
 
@@ -167,6 +167,46 @@ def test_a_page_that_comes_back_and_one_that_is_saved(notebook: Any, lab: Any) -
     page.keyboard.type("echo af''ter\n")
     shot(page, "terminal-again")
     shows(cell, r"^after$")
+
+
+def test_a_saved_terminal_without_its_kernel(lab: Any, open_page: OpenPage) -> None:
+    """Opened another day, the notebook says what was there and what to do."""
+    told = "docker run -it x: a terminal needs a live page."
+    widget = {"version_major": 2, "version_minor": 0, "model_id": "gone"}
+    data = {"application/vnd.jupyter.widget-view+json": widget, "text/plain": told}
+    page = open_page(
+        lab.write("old.ipynb", [new_code_cell("docker run -it x", outputs=[new_output("display_data", data=data)])])
+    )
+    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.get_by_text(told).wait_for(timeout=20_000)
+
+
+def test_keys_come_back_quickly(notebook: Any) -> None:
+    """From a key to its echo on the page: well under what a typist notices as late."""
+    page = notebook("quick.ipynb", "docker run -it --rm minirt/base cat")
+    cell = run(page, 1)
+    cell.locator(".xterm").click()
+    page.evaluate(WATCH_ECHO)
+    for letter in "abcdefghijklmnopqrst":
+        page.keyboard.type(letter)
+        page.wait_for_function("(letter) => window.echoes[letter] !== undefined", arg=letter, timeout=5000)
+    times = sorted(page.evaluate("Object.values(window.echoes)"))
+    assert times[len(times) // 2] < 250, times
+    print(f"echo: median {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms")
+
+
+WATCH_ECHO = """() => {
+  const typed = {}, rows = document.querySelector(".xterm-rows");
+  window.echoes = {};
+  document.addEventListener("keydown", (event) => { typed[event.key] = performance.now(); }, true);
+  const look = () => {
+    const text = rows.textContent;
+    for (const key of Object.keys(typed))
+      if (text.includes(key)) window.echoes[key] ??= performance.now() - typed[key];
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
 
 
 def test_nothing_is_loaded_from_elsewhere(notebook: Any) -> None:
