@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Where JupyterLab listens is Jupyter's own business; extra words for it go here: make lab LAB_OPTIONS=--no-browser
 LAB_OPTIONS ?=
+ROUNDS ?= 40
 # Inside a plain container there may be no other user than root, whom Jupyter asks to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test lint bench format clean
+.PHONY: help setup lab test lint soak bench format clean
 
 help: ## show this list
 	@echo "minirt: learn how containers work, by running them"
@@ -44,6 +45,9 @@ lint: $(READY) ## style, types, and the rules between the rooms
 
 format: $(READY) ## let ruff tidy the code
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+soak: $(READY) ## kill -9 at random, many times, and look whether all is whole: make soak ROUNDS=1000
+	@$(BIN)/python -m tests.soak $(ROUNDS)
 
 bench: $(READY) ## measure, beside docker where it runs
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,164 @@
+"""kill -9 at random points of a container's life, many times, and a look after each whether the home is whole.
+
+    python -m tests.soak [ROUNDS] [SEED]
+
+Each round starts a program that creates, starts, writes to, stops, commits and removes containers of one home, and
+kills it, or a monitor, after a random time. What may be left then is what a container's state tells; nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from minirt.engine import Engine
+from minirt.engine.checking import check_home
+from minirt.errors import ContainerNotFound, MinirtError
+
+_BASE = "minirt/base"
+_WORKER = """
+import random, sys
+from minirt.engine import Engine
+from minirt.errors import MinirtError
+with Engine(sys.argv[1]) as engine:
+    chance = random.Random(int(sys.argv[2]))
+    print("ready", flush=True)
+    while True:
+        try:
+            found = engine.containers.list(all=True)
+            step = chance.choice(("create", "start", "write", "stop", "commit", "rm", "run", "pause"))
+            if step == "create" or not found:
+                engine.containers.create("minirt/base", ["sh", "-c", "while :; do echo x >> /data; sleep 0.01; done"])
+                continue
+            one = chance.choice(found)
+            if step == "start":
+                one.start()
+            elif step == "write":
+                one.exec_run(["sh", "-c", "head -c 100000 /dev/urandom > /blob; rm -rf /etc/opt"])
+            elif step == "stop":
+                one.stop(timeout=0)
+            elif step == "commit":
+                one.commit("soak", "1")
+            elif step == "rm":
+                one.remove(force=True)
+            elif step == "pause":
+                one.pause(); one.unpause()
+            elif step == "run":
+                engine.containers.run("minirt/base", ["sh", "-c", "echo y > /y"], remove=True)
+        except MinirtError:
+            pass  # refused, in the wrong state, or removed by nobody's fault: the next one
+"""
+
+
+def main() -> int:
+    """Exit code 1 with what was wrong."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
+    chance = random.Random(seed)
+    print(f"soak: {rounds} rounds, seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="minirt-soak-") as home:
+        with Engine(home) as engine:
+            engine.image_store.base()
+        for number in range(rounds):
+            _one_round(home, chance)
+            wrong = _look(home)
+            if home in Path("/proc/self/mountinfo").read_text():
+                wrong.append("something is mounted on the machine")
+            if wrong:
+                print(f"soak: round {number} (seed {seed}): " + "; ".join(wrong))
+                return 1
+        return _clear(home)
+
+
+def _one_round(home: str, chance: random.Random) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _WORKER, home, str(chance.randrange(1 << 30))], stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    time.sleep(chance.uniform(0.0, 0.6))
+    if chance.random() < 0.3:
+        _kill_a_monitor(home, chance)
+        time.sleep(chance.uniform(0.0, 0.2))
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+
+
+def _kill_a_monitor(home: str, chance: random.Random) -> None:
+    with Engine(home) as engine:
+        living = [container.state for container in engine.containers.list() if container.state.monitor_pid]
+    if living:
+        try:
+            os.kill(chance.choice(living).monitor_pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _look(home: str) -> list[str]:
+    """What is not as it should be."""
+    wrong = []
+    with Engine(home) as engine:
+        check_home(engine, repair=True)
+        wrong += [f"not repaired: {problem}" for problem in check_home(engine)]
+        for container in engine.containers.list(all=True):
+            try:
+                state, attrs = container.state, container.attrs
+                container.changes()
+                if state.alive and state.pid and not Path(f"/proc/{state.pid}").exists() and container.state.alive:
+                    wrong.append(f"{container.short_id} is said to run and does not")
+                if not (engine.home / "containers" / container.id / "upper").is_dir():
+                    wrong.append(f"{container.short_id} has no storage layer")
+                if attrs["State"]["Status"] not in ("created", "running", "paused", "exited"):
+                    wrong.append(f"{container.short_id} is {attrs['State']['Status']}")
+            except ContainerNotFound:
+                continue
+        for image in engine.images.list():
+            try:
+                image.history()
+            except MinirtError as error:
+                wrong.append(f"image {image.short_id}: {error}")
+        if engine.containers.run(_BASE, ["echo", "well"], remove=True) != b"well\n":
+            wrong.append("a container that echoes does not")
+    return wrong
+
+
+def _clear(home: str) -> int:
+    """Remove all, and see that nothing of it is left anywhere."""
+    with Engine(home) as engine:
+        known = [container.id for container in engine.containers.list(all=True)]
+        for container in engine.containers.list(all=True):
+            container.remove(force=True, v=True)
+        left = [entry.name for entry in (engine.home / "containers").iterdir()]
+    deadline = time.monotonic() + 10
+    while (leaks := _leaks(known, home)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if left or leaks:
+        print(f"soak: left behind: {left} {leaks}")
+        return 1
+    print("soak: nothing left behind")
+    return 0
+
+
+def _leaks(known: list[str], home: str) -> list[str]:
+    found = [str(path) for one in known for path in Path("/sys/fs/cgroup").glob(f"*/minirt/{one}")]
+    marks = {f"mrt:{one[:11]}" for one in known}
+    for entry in os.listdir("/proc"):
+        try:
+            name = Path(f"/proc/{entry}/comm").read_text().strip()
+            line = Path(f"/proc/{entry}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if name in marks or (entry.isdigit() and home.encode() in line):
+            found.append(f"process {entry} ({name})")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
