@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from minirt.cli.grammar import Flag, command, switch, value
@@ -58,7 +59,8 @@ def _follow(session: Session, container: Container, interactive: bool, *, proxy:
             code = attachment.wait(session.cancel, stays=True)
         except (Cancelled, KeyboardInterrupt):
             if proxy:
-                container.kill("INT")
+                with contextlib.suppress(ContainerNotRunning):
+                    container.kill("INT")
             raise
     relay.judge(container.name, code)
     return 0
