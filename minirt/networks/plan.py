@@ -17,7 +17,7 @@ class Wiring:
     """``places`` are the networks with the container's address on each, the one with the default route first.
 
     ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know. ``user_program`` is the
-    path of pasta or slirp4netns, where an ordinary user can have no bridge.
+    path of slirp4netns, where an ordinary user can have no bridge.
     """
 
     container: str

@@ -1,4 +1,7 @@
-"""A network for containers of ordinary users: pasta or slirp4netns carry packets to the machine's own sockets."""
+"""A network for containers of ordinary users: slirp4netns carries packets to the machine's own sockets.
+
+pasta is not used: it does not open a namespace of the user namespace that it already runs in.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ _PATIENCE = 5.0  # seconds until the program must have set the interface up
 
 
 def find_program() -> str | None:
-    """The path of pasta or slirp4netns, or None where neither can work."""
+    """The path of slirp4netns, or None where it cannot work."""
     if not os.access(_TAP, os.R_OK | os.W_OK):
         return None
-    found = (f"{place}/{name}" for name in ("slirp4netns", "pasta") for place in _PLACES)
+    found = (f"{place}/slirp4netns" for place in _PLACES)
     return next((path for path in found if os.access(path, os.X_OK)), None)
 
 
@@ -34,7 +37,7 @@ def why_not() -> str:
     """Why :func:`find_program` found none."""
     if not os.access(_TAP, os.R_OK | os.W_OK):
         return f"an ordinary user may not open {_TAP} here"
-    return "neither pasta nor slirp4netns is installed"
+    return "slirp4netns is not installed"
 
 
 def enter_user_network(program: str) -> None:
@@ -76,15 +79,10 @@ def _hold_namespace(set_up: int, hold: int, release: int) -> None:
 
 
 def _start_program(program: str, namespace: str) -> None:
-    """The program ends with this process: slirp4netns by a pipe, pasta as a child that dies with its parent."""
+    """The program ends with this process: a pipe of ours closes, and it dies with its parent anyway."""
     watched, _kept_open = os.pipe()
-    if Path(program).name == "slirp4netns":
-        arguments = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--exit-fd={watched}",
-                     "--netns-type=path", namespace, _INTERFACE]  # fmt: skip
-    else:
-        arguments = ["--quiet", "--foreground", "--config-net", "--ns-ifname", _INTERFACE, "--no-map-gw",
-                     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
-                     "--netns", namespace]  # fmt: skip
+    arguments = ["--configure", "--mtu=65520", "--disable-host-loopback", f"--exit-fd={watched}",
+                 "--netns-type=path", namespace, _INTERFACE]  # fmt: skip
     pid = os.fork()
     if pid:
         os.close(watched)
