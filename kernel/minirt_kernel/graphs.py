@@ -21,6 +21,9 @@ __all__ = ["KINDS", "show"]
 KINDS = {
     "layers": "images as stacks of layers, with shared layers shared: %graph layers [IMAGE…]",
     "files": "which layer each path comes from, and what whiteouts hide: %graph files IMAGE",
+    "storage": "image layers, each container's own thin layer, and volumes: %graph storage",
+    "volumes": "volumes, their bytes, and who has them where: %graph volumes",
+    "namespaces": "a running container from inside and outside: %graph namespaces CONTAINER",
     "last": "the last build's final picture: %graph last",
 }
 BASE = "minirt/base"
@@ -46,7 +49,14 @@ def _drawing(graph: Graph) -> Callable[[Feed, Cancel], dict[str, Any]]:
 
 
 def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
-    known = {"layers": _layers, "files": _files, "last": _last}
+    known = {
+        "layers": _layers,
+        "files": _files,
+        "storage": _storage,
+        "volumes": _volumes,
+        "namespaces": _namespaces,
+        "last": _last,
+    }
     if kind not in known:
         import difflib
 
@@ -87,6 +97,32 @@ def _files(runtime: Runtime, names: list[str]) -> Graph:
         )
         layers.append(FileLayer(_box(layer, local), entries))
     return files_graph(_name(image), layers, stable=not runtime.settings.live)
+
+
+def _storage(runtime: Runtime, _names: list[str]) -> Graph:
+    from minirt.engine.looks import stored_containers, stored_volumes
+    from minirt.views.storage_view import storage_graph
+
+    local = frozenset(_local_layers(runtime))
+    containers = stored_containers(runtime.engine, local)
+    return storage_graph(containers, stored_volumes(runtime.engine), stable=not runtime.settings.live)
+
+
+def _volumes(runtime: Runtime, _names: list[str]) -> Graph:
+    from minirt.engine.looks import stored_volumes
+    from minirt.views.storage_view import volumes_graph
+
+    return volumes_graph(stored_volumes(runtime.engine))
+
+
+def _namespaces(runtime: Runtime, names: list[str]) -> Graph:
+    from minirt.engine.looks import namespaces_of
+    from minirt.views.namespaces_view import namespaces_graph
+
+    if len(names) != 1:
+        raise UsageError("%graph namespaces needs one running container", hint="For example: %graph namespaces web")
+    namespaces, processes = namespaces_of(runtime.engine, names[0])
+    return namespaces_graph(names[0], namespaces, processes, stable=not runtime.settings.live)
 
 
 def _stack(image: Any, local: set[str]) -> ImageStack:
