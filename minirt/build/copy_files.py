@@ -16,7 +16,7 @@ from typing import Any
 from minirt.build.modes import ModeChange
 from minirt.build.selection import Item, resolve
 from minirt.errors import CopyFailed
-from minirt.layers.styles import OVERRIDE_STAT
+from minirt.layers.metadata import note_owner
 
 __all__ = ["Target", "copy_content", "copy_one", "dress", "items_from_json", "items_to_json", "set_owner"]
 
@@ -82,7 +82,7 @@ def set_owner(place: int | str, owner: tuple[int, int], mode: int) -> None:
     except OSError as error:
         if error.errno not in _NO_SUCH_ID:
             raise
-        os.setxattr(place, OVERRIDE_STAT, f"{owner[0]}:{owner[1]}:0{mode:o}".encode())
+        note_owner(place, *owner, mode)
 
 
 def _mode(target: Target, item: Item, *, directory: bool) -> int:

@@ -19,7 +19,7 @@ from minirt.containers.changes import PathChange
 from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
 from minirt.containers.execing import exec_process
-from minirt.containers.networking import give_up, plan_network, settle
+from minirt.containers.networking import give_up, plan_network, settle, without_namespaces
 from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
@@ -89,6 +89,8 @@ class Lifecycle:
 
     def _settled(self, request: CreateRequest, on_warning: Callable[[str], None]) -> CreateRequest:
         """The request with its network looked up."""
+        if self._rooms.machine.isolation != "namespaces":
+            request = replace(request, network=without_namespaces(request.network))
         publishes = bool(request.ports or request.publish_all)
         found = settle(request.network, request.aliases, request.ip, publishes, self.networks, self._find)
         for warning in found.warnings:

@@ -17,7 +17,7 @@ from minirt.networks.records import BRIDGE, Endpoint, Wish
 from minirt.networks.records import Network as NetworkRecord
 from minirt.networks.store import Networks
 
-__all__ = ["NetworkPlan", "Settled", "give_up", "plan_network", "settle", "wanted_ports"]
+__all__ = ["NetworkPlan", "Settled", "give_up", "plan_network", "settle", "wanted_ports", "without_namespaces"]
 
 Find = Callable[[str], tuple[ContainerRecord, State]]
 _CONTAINER = "container:"
@@ -41,6 +41,22 @@ class NetworkPlan:
     hosts: str
     resolv_conf: str
     joined: tuple[str, ...] = ()
+
+
+def without_namespaces(asked: str) -> str:
+    """What ``--network`` comes to where containers cannot have a network of their own: the machine's, or none.
+
+    Raises :class:`Unsupported` for a network between containers.
+    """
+    if asked in ("host", "none"):
+        return asked
+    if asked in ("", "default", BRIDGE) or asked.startswith(_CONTAINER):
+        return "host"
+    raise Unsupported(
+        f"containers cannot be on the network {asked} here",
+        cause="no namespaces are allowed on this machine, so containers share its network",
+        hint="Leave --network out; containers reach each other at localhost.",
+    )
 
 
 def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, networks: Networks, find: Find) -> Settled:

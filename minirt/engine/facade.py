@@ -116,7 +116,7 @@ class Engine:
         """Root filesystems made of layers."""
         from minirt.snapshots import CopySnapshots, OverlaySnapshots
 
-        one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
+        one_id = self.machine.one_owner
         driver = CopySnapshots if self.machine.snapshotter == "copy" else OverlaySnapshots
         return driver(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
 
@@ -150,7 +150,7 @@ class Engine:
         """Files into and out of containers."""
         from minirt.containers.copying import ContainerFiles
 
-        one_id = not self.machine.root and sum(entry.count for entry in self.machine.uid_map) <= 1
+        one_id = self.machine.one_owner
         return ContainerFiles(self.lifecycle.shelf, self.store, self.snapshots, self.sandbox, one_id=one_id)
 
     @made_once

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from minirt.errors import LayerError
 from minirt.layers.styles import OVERRIDE_STAT, Owners, SideOwners, is_private_xattr
 
-__all__ = ["Metadata", "metadata_of", "owner_of", "put_metadata", "read_xattrs", "target_of"]
+__all__ = ["Metadata", "metadata_of", "note_owner", "owner_of", "put_metadata", "read_xattrs", "target_of"]
 
 # A descriptor, or a name in an open directory (for what cannot be opened: links, devices, pipes).
 Handle = int | tuple[int, str]
@@ -37,7 +37,7 @@ def put_metadata(handle: Handle, wanted: Metadata, owners: Owners, *, link: bool
     """
     if isinstance(owners, SideOwners):
         if isinstance(handle, int) and (wanted.uid or wanted.gid):
-            os.setxattr(handle, OVERRIDE_STAT, f"{wanted.uid}:{wanted.gid}:0{wanted.mode:o}".encode())
+            note_owner(handle, wanted.uid, wanted.gid, wanted.mode)
     else:
         _chown(handle, wanted)
     if not link:
@@ -54,6 +54,15 @@ def put_metadata(handle: Handle, wanted: Metadata, owners: Owners, *, link: bool
             os.utime(handle, ns=times)
         else:
             os.utime(handle[1], ns=times, dir_fd=handle[0], follow_symlinks=False)
+
+
+def note_owner(handle: int | str, uid: int, gid: int, mode: int) -> None:
+    """Keep an owner beside a file. A file system without attributes cannot: there, the file becomes root's."""
+    try:
+        os.setxattr(handle, OVERRIDE_STAT, f"{uid}:{gid}:0{mode:o}".encode())
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
 
 
 def metadata_of(fd: int, owners: Owners) -> Metadata:

@@ -129,8 +129,17 @@ class Place:
             for name in sorted(names_below(self._lowers)):
                 self.hide((name,))
             return
-        fd, _ = self._parent((*parts, ""))
-        _mark_opaque(fd, self._style)
+        fd, real = self._parent((*parts, ""))
+        try:
+            _mark_opaque(fd, self._style)
+        except OSError as error:
+            if error.errno != errno.ENOTSUP or self._lowers is None:
+                raise
+            # A file system without attributes: said name by name, as on the root.
+            below = [lower.joinpath(*real) for lower in self._lowers if lower.joinpath(*real).is_dir()]
+            for name in sorted(names_below(below)):
+                if (*real, name) not in self._fresh:
+                    self.hide((*real, name))
 
     def finish(self) -> None:
         """Give the directories their metadata, the deepest first."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from minirt.errors import Unsupported
+from minirt.linux.caps import mask_of, permitted
 from minirt.model.spec import IdMapping
 
 __all__ = ["Answer", "Machine", "machine_from_json", "machine_to_json"]
@@ -61,6 +62,14 @@ class Machine:
     def single_id(self) -> bool:
         """Whether a container has one id only, so that files of other owners cannot be made as they are."""
         return not self.root and sum(entry.count for entry in self.uid_map) == 1
+
+    @property
+    def one_owner(self) -> bool:
+        """Whether all files belong to one id here, so that owners are noted beside them."""
+        if self.isolation == "namespaces":
+            return self.single_id
+        # Root of a confined container may still give files away, though it may not mount.
+        return not self.root and not permitted() & mask_of(["CAP_CHOWN"])
 
     def answers(self) -> Mapping[str, Answer]:
         """Every question by its name."""

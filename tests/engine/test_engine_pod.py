@@ -45,12 +45,12 @@ print(json.dumps(found))
 """
 
 
-def _smoke(home: Path, *, pod: bool, **forced: str) -> dict[str, object]:
+def _smoke(home: Path, *, pod: bool, as_root: bool = False, **forced: str) -> dict[str, object]:
     python = (_python_for_everybody() if os.geteuid() == 0 else sys.executable) if pod else sys.executable
     if python is None:
         pytest.skip("no Python of this version that other users may run")
     home.mkdir(mode=0o755)
-    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    user = 0 if as_root else NOBODY if os.geteuid() == 0 else os.geteuid()
     if pod:
         os.chown(home, user, user)
     purelib = next(path for path in sys.path if path.endswith("site-packages"))
@@ -82,6 +82,16 @@ def test_a_pod_builds_runs_and_commits_the_same_images(open_path: Path) -> None:
     assert pod["left"] == []
     usual = _smoke(open_path / "usual", pod=False)
     assert (pod["id"], pod["layers"]) == (usual["id"], usual["layers"])
+
+
+@pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be root of a plain container")
+def test_root_of_a_plain_container_makes_the_same_images(open_path: Path) -> None:
+    """It may not mount, but it may give files away, and they keep their owners for real."""
+    plain = _smoke(open_path / "plain", pod=True, as_root=True)
+    assert plain["chosen"] == ["copy", "proot"]
+    usual = _smoke(open_path / "usual", pod=False)
+    assert (plain["id"], plain["layers"]) == (usual["id"], usual["layers"])
 
 
 def test_copies_work_where_namespaces_do_too(open_path: Path) -> None:
