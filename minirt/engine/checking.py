@@ -114,6 +114,8 @@ def _missing(engine: Engine, digest: Digest) -> str:
 def _layers(engine: Engine) -> Iterator[_Finding]:
     """Every unpacked layer is whole; nothing begun was left behind."""
     for directory in sorted((engine.store.home / "layers").glob("*")):
+        if directory.name == "empty":  # what FROM scratch stands on
+            continue
         try:
             whole = bool(json.loads((directory / "layer.json").read_bytes())) and (directory / "diff").is_dir()
         except (OSError, ValueError):

@@ -175,6 +175,9 @@ def test_builder_prune(cli: Teller, context: Path) -> None:
     """Without -a the layers of images stay; with it nothing of the cache is left."""
     cli.ok("build", "-t", "held:1", "-", stdin=b"FROM minirt/base\nRUN echo held > /held\n")
     cli.ok("build", "-o", "out", "-", stdin=b"FROM minirt/base\nRUN echo loose > /loose\n")
+    usage = cli.ok("system", "df").lines[-1].split()
+    assert usage[:2] == ["Build", "Cache"]
+    assert int(usage[2]) > int(usage[3]) > 0
     assert "Deleted build cache objects:\n" in cli.ok("builder", "prune", "-f").out
     assert "CACHED" in cli.ok("build", "-", stdin=b"FROM minirt/base\nRUN echo held > /held\n").err
     assert "Total reclaimed space: " in cli.ok("builder", "prune", "-af").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minirt.cli.commands.prune import builds_text
 from minirt.cli.common import confirmed
 from minirt.cli.grammar import command, switch, value, values
 from minirt.cli.session import Session
@@ -63,6 +64,4 @@ def prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     pruned = session.engine.images.prune_builds(
         all=options["every"], unused_for=max(ages, default=0.0), keep_storage=options["keep_storage"]
     )
-    deleted = pruned["CachesDeleted"]
-    text = "Deleted build cache objects:\n" + "".join(f"{key[:25]}\n" for key in deleted) + "\n" if deleted else ""
-    session.print(f"{text}Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")
+    session.print(f"{builds_text(pruned)}Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from minirt.images.image import StoredImage
     from minirt.images.removal import Removal
 
-__all__ = ["container_prune", "image_prune", "system_prune"]
+__all__ = ["builds_text", "container_prune", "image_prune", "system_prune", "volumes_text"]
 
 
 def _flags() -> list[Flag]:
@@ -85,7 +85,7 @@ def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -
     unused = (
         "all images without at least one container associated to them" if options["every"] else "all dangling images"
     )
-    doomed.append(unused)
+    doomed += [unused, "all build cache" if options["every"] else "all dangling build cache"]
     warning = "This will remove:\n" + "\n".join(f"  - {what}" for what in doomed) + "\n"
     if not confirmed(session, warning, options["force"]):
         return
@@ -97,7 +97,13 @@ def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -
         text += volumes_text(volumes)
         freed += volumes["SpaceReclaimed"]
     removal = engine.images.prune(all=options["every"], wanted=_of_images(filters))
-    session.print(f"{text}{_images_text(removal)}Total reclaimed space: {human_size(freed + removal.bytes)}\n")
+    text += _images_text(removal)
+    freed += removal.bytes
+    if not options["filters"]:  # the cache knows neither labels nor when an image was made
+        builds = engine.images.prune_builds(all=options["every"])
+        text += builds_text(builds)
+        freed += builds["SpaceReclaimed"]
+    session.print(f"{text}Total reclaimed space: {human_size(freed)}\n")
 
 
 def _images_text(removal: Removal) -> str:
@@ -112,6 +118,10 @@ def _containers_text(pruned: dict[str, Any]) -> str:
 
 def volumes_text(pruned: dict[str, Any]) -> str:
     return _section("Deleted Volumes", pruned["VolumesDeleted"])
+
+
+def builds_text(pruned: dict[str, Any]) -> str:
+    return _section("Deleted build cache objects", [key[:25] for key in pruned["CachesDeleted"]])
 
 
 def _section(title: str, lines: list[str]) -> str:

@@ -137,7 +137,7 @@ def disk_usage(session: Session, arguments: tuple[str, ...], **options: Any) -> 
         session.print(detailed_usage(session.engine, session))
         return
     engine = session.engine
-    rows = [_images_usage(engine), _containers_usage(engine), _volumes_usage(engine)]
+    rows = [_images_usage(engine), _containers_usage(engine), _volumes_usage(engine), _cache_usage(engine)]
     session.print(USAGE.render(rows, form=options["form"]))
 
 
@@ -171,6 +171,12 @@ def _volumes_usage(engine: Engine) -> dict[str, str]:
     used = {name for name in sizes if engine.volumes.users(name)}
     free = sum(size for name, size in sizes.items() if name not in used)
     return _usage("Local Volumes", len(volumes), len(used), sum(sizes.values()), free)
+
+
+def _cache_usage(engine: Engine) -> dict[str, str]:
+    """What an image has, too, is the image's: only the rest could be reclaimed."""
+    facts = engine.images.cache_usage()
+    return _usage("Build Cache", facts["TotalCount"], facts["Active"], facts["Size"], facts["Reclaimable"])
 
 
 def _usage(kind: str, count: int, active: int, size: int, free: int) -> dict[str, str]:
