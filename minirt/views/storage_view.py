@@ -103,6 +103,7 @@ def volumes_graph(volumes: Sequence[StorageVolume]) -> Graph:
 
 
 def _stacks(ordered: Sequence[StorageContainer], column: float, stable: bool) -> Iterator[Node]:
+    deepest = max((len(one.layers) for one in ordered), default=0)
     for number, one in enumerate(ordered):
         words = f"{one.added} added, {one.changed} changed, {one.deleted} deleted"
         yield Node(
@@ -116,9 +117,8 @@ def _stacks(ordered: Sequence[StorageContainer], column: float, stable: bool) ->
             tooltip=f"{one.name}: {one.status}\nstorage layer on {one.image}\n{words}\n{human_size(one.size)}",
             width=round(column),
             height=round(_TOP),
-            place=(number * (column + _GAP), 0.0),
+            place=(number * (column + _GAP), (deepest - len(one.layers)) * (_ROW + 3)),
         )
-    deepest = max((len(one.layers) for one in ordered), default=0)
     for depth in range(deepest):
         yield from _level(ordered, depth, column, _TOP + 8 + (deepest - 1 - depth) * (_ROW + 3), stable)
 
