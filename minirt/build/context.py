@@ -63,13 +63,22 @@ class Query:
 
 
 class IgnoreFilter:
-    """.dockerignore, or ``--exclude``, as a :class:`Skip`."""
+    """.dockerignore, or ``--exclude``, as a :class:`Skip`.
 
-    def __init__(self, ignore: Ignore) -> None:
+    ``home`` is minirt's own directory where it lies inside the context: an image that held all images would never end.
+    """
+
+    def __init__(self, ignore: Ignore, home: str = "") -> None:
         self.ignore = ignore
-        self.prunes = ignore.prunes
+        self._home = home
+
+    def prunes(self, directory: str) -> bool:
+        """Whether nothing below ``directory`` can be wanted."""
+        return bool(self._home and directory == self._home) or self.ignore.prunes(directory)
 
     def __call__(self, path: str, is_directory: bool) -> bool:
+        if self._home and (path == self._home or path.startswith(f"{self._home}/")):
+            return True
         return self.ignore.excludes(path, is_directory)
 
 
@@ -241,5 +250,8 @@ def open_context(
                 break
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 continue
-    skip = IgnoreFilter(Ignore.parse(ignore)) if ignore and ignore.strip() else None
+    home = os.path.relpath(disk, directory) if disk is not None else ".."
+    inside = home if home.split(os.sep)[0] not in ("..", ".") else ""
+    asked = bool(ignore and ignore.strip())
+    skip = IgnoreFilter(Ignore.parse(ignore or ""), inside) if asked or inside else None
     return Tree(os.path.abspath(directory), "the build context", skip, hashes, disk)

@@ -202,6 +202,7 @@ def _prepare(home: Path) -> None:
     except OSError as error:
         raise _unusable(home, error) from error
     try:
+        _check_free(home)
         for name in _DIRECTORIES:
             (home / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -213,6 +214,18 @@ def _prepare(home: Path) -> None:
         # Last, because its presence says that the rest is there.
         if not (home / "oci-layout").exists():
             atomic_write(home / "oci-layout", _LAYOUT)
+
+
+def _check_free(home: Path) -> None:
+    """A home is made where there is none of ours yet only in a directory that holds nothing else."""
+    ours = {name.partition("/")[0] for name in _DIRECTORIES} | {"index.json", "oci-layout", "config.json", "lost+found"}
+    others = sorted(entry.name for entry in home.iterdir() if entry.name not in ours) if home.is_dir() else []
+    if others and not (home / "locks").is_dir():
+        raise HomeUnusable(
+            f"{home} is not empty, and not minirt's",
+            cause=f"it holds {', '.join(others[:3])}{' …' if len(others) > 3 else ''}",
+            hint="Set MINIRT_HOME to a directory of its own, which need not exist yet.",
+        )
 
 
 def _check_layout(home: Path, layout: bytes) -> None:

@@ -133,3 +133,13 @@ def test_what_killed_processes_left_is_swept(engine: Engine) -> None:
     assert not left.exists()
     engine.containers.list(all=True)
     assert not busy.exists()
+
+
+def test_a_home_inside_the_context_is_not_copied_into_the_image(tmp_path: Path) -> None:
+    """`COPY .` takes what is the learner's and leaves minirt's own directory."""
+    (tmp_path / "app").write_text("mine")
+    with Engine(tmp_path / "home") as engine:
+        if not engine.machine.namespaces.ok:
+            pytest.skip(engine.machine.namespaces.why)
+        image = engine.images.build(tmp_path, text="FROM scratch\nCOPY . /all/\n")
+        assert sorted(entry.path for entry in image.entries(image.layers[0])) == ["all", "all/app"]

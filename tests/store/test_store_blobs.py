@@ -188,3 +188,15 @@ def test_another_layouts_version_is_refused(store: Store) -> None:
     (store.home / "oci-layout").write_text('{"imageLayoutVersion":"9.0.0"}')
     with pytest.raises(HomeUnusable, match=r"not a home"):
         Store(store.home)
+
+
+def test_a_home_is_not_made_among_other_peoples_files(tmp_path: Path) -> None:
+    """A directory with other things in it is refused; one with only a config.json, or nothing, is taken."""
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(HomeUnusable, match="is not empty"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.json").write_text("{}")
+    Store(tmp_path / "home")
+    Store(tmp_path / "home")
