@@ -189,3 +189,15 @@ def test_completion_and_help_know_the_flags(kernel: Any) -> None:
     assert kernel.ask("complete", "%dockerfile --")["matches"] == ["--export", "--import", "--force"]
     assert "goes on from the last" in kernel.ask("inspect", "%%dockerfile --continue\n", 20)["data"]["text/plain"]
     assert "--import" in kernel.ask("inspect", "%dockerfile --export x", 12)["data"]["text/plain"]
+
+
+def test_a_failed_step_can_be_looked_into(kernel: Any) -> None:
+    """The error says the one line to type; it shows the files as the step left them, and as it found them."""
+    failed = kernel.run("FROM minirt/base\nRUN echo half > /half; exit 3")
+    assert failed.status == "error"
+    assert "docker debug" in failed.error
+    assert "+ /half" in answer(kernel, "docker debug")
+    assert answer(kernel, "docker debug cat /half") == "half\n"
+    assert "half" not in answer(kernel, "docker debug --before ls /")
+    kernel.run("FROM minirt/base")
+    assert "no failed step" in kernel.run("docker debug ls").error
