@@ -12,7 +12,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from minirt.errors import ContainerFailed, Location, MinirtError, NotFound, UsageError
+from minirt.errors import ContainerFailed, InvalidReference, Location, MinirtError, NotFound, UsageError
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
 from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
@@ -171,7 +171,7 @@ def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractE
 
 def _may_have_screen(argv: list[str]) -> bool:
     words = [word for word in argv if word != "container"][:1]
-    return words[:1] in (["run"], ["exec"], ["start"], ["attach"])
+    return words[:1] in (["run"], ["exec"], ["start"], ["attach"], ["debug"])
 
 
 def _instead(argv: list[str]) -> str:
@@ -184,8 +184,10 @@ def _instead(argv: list[str]) -> str:
     if command in ("attach", "start"):
         name = rest[0] if rest else "NAME"
         return f"docker logs {name} shows what it wrote, docker exec {name} COMMAND runs a command in it."
-    if len(rest) > 1:
+    if len(rest) > 1 or (command == "debug" and rest):
         return f"{line}"
+    if command == "debug":
+        return f"{line} tells what the step had changed; with a COMMAND behind it, runs that."
     return f"{line} COMMAND runs one command; with -dit it waits, and docker exec NAME COMMAND runs commands in it."
 
 
@@ -254,11 +256,25 @@ def _refuse_archives(argv: list[str]) -> None:
         found = resolve(tuple(argv), "docker")
     except UsageError:
         return  # to be told with all that belongs to it
+    if found.name == "build":
+        _refuse_outputs(list(found.rest))
     if found.name not in ("save", "export", "cp"):
         return
     options, rest = _split(found.name, list(found.rest))
     if rest[-1:] == ["-"] or (found.name != "cp" and rest and not {"output", "help"} & options.keys()):
         raise UsageError("an archive cannot be shown in a cell", hint="Write it to a file: docker save -o FILE IMAGE")
+
+
+def _refuse_outputs(words: list[str]) -> None:
+    from minirt.cli.build_values import read_output
+
+    options, _ = _read_options("build", words)
+    for name, text in options:
+        try:
+            if name == "output" and read_output(text).dest == "-":
+                raise UsageError("an archive cannot be shown in a cell", hint="Name a file or directory: dest=FILE")
+        except (ValueError, InvalidReference):
+            continue  # the command says what is wrong with it
 
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")

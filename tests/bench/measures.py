@@ -85,6 +85,22 @@ def many_steps(engine: Engine, docker: Docker | None, _directory: Path) -> Itera
     yield Row(f"the same {STEPS} steps, all cached", cached, "10 ms in all", peer_cached)
 
 
+def two_stages(engine: Engine, docker: Docker | None, _directory: Path) -> Iterator[Row]:
+    """Two stages that do not need each other, each a second long, and a third that takes from both."""
+
+    def text(stages: int) -> str:
+        fresh = uuid.uuid4().hex
+        slow = "".join(f"FROM {BASE} AS s{n}\nRUN sleep 1; echo {fresh} > /out\n" for n in range(stages))
+        return slow + f"FROM {BASE}\n" + "".join(f"COPY --from=s{n} /out /out{n}\n" for n in range(stages))
+
+    one = median_ms(lambda: engine.images.build(text=text(1)), 3)
+    two = median_ms(lambda: engine.images.build(text=text(2)), 3)
+    peer = None
+    if docker:
+        peer = median_ms(lambda: docker.run("build", "-t", "minirt-bench", "-", sent=text(2).encode()), 2)
+    yield Row("two independent stages of 1 s each", two, "the time of one", peer, ("one such stage", one))
+
+
 def many_files(engine: Engine, docker: Docker | None, directory: Path) -> Iterator[Row]:
     """COPY of 10,000 files, against reading and hashing them."""
     context = directory / "context"
@@ -141,4 +157,4 @@ def parsing(_engine: Engine, _docker: Docker | None, _directory: Path) -> Iterat
     yield Row("parsing 10,000 lines", median_ms(lambda: parse(text), 5), "100 ms")
 
 
-ALL = (start_to_exit, cold_shell, many_steps, many_files, pictures, parsing)
+ALL = (start_to_exit, cold_shell, many_steps, two_stages, many_files, pictures, parsing)
