@@ -8,16 +8,16 @@ first step of removing it; so a kill at any instant leaves a container or none, 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minirt.containers import limits, processes
+from minirt.containers import limits
 from minirt.containers.attaching import Attachment, Output
 from minirt.containers.changes import PathChange
 from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
+from minirt.containers.ending import Ending
 from minirt.containers.execing import exec_process
 from minirt.containers.networking import give_up, plan_network, settle, without_namespaces
 from minirt.containers.noting import noted
@@ -27,7 +27,7 @@ from minirt.containers.shelf import Shelf
 from minirt.containers.starting import Window, make_spec
 from minirt.containers.state import State, read_state, read_stubs
 from minirt.containers.volume_points import check_point
-from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning
+from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning, MinirtError
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
@@ -35,14 +35,13 @@ from minirt.networks.records import Network, Wish
 from minirt.networks.store import Networks
 from minirt.sandbox import Sandbox, attach
 from minirt.sandbox.restarts import allow, forbid, parse_policy, write_policy
+from minirt.sandbox.state import write_state
 from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
 from minirt.store import Store
+from minirt.store.files import atomic_write
 from minirt.volumes import Volumes
 
 __all__ = ["Lifecycle", "Rooms"]
-
-KILL = 9
-_END_PATIENCE = 10.0  # seconds; a process in the middle of a disk operation ends only after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,12 @@ class Rooms:
     now: Callable[[], str]
 
 
-class Lifecycle:
+class Lifecycle(Ending):
     """All calls are safe from several threads and processes; one lock a container orders them."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self.shelf = Shelf(rooms.store)
+        super().__init__(Shelf(rooms.store), rooms.machine)
         self.networks = Networks(rooms.store)
 
     @noted("create")
@@ -186,81 +185,6 @@ class Lifecycle:
             if point.kind == "volume":
                 check_point(point, self._rooms.volumes.get(point.name))
 
-    def state(self, record: ContainerRecord) -> State:
-        """What it does right now."""
-        return read_state(self.shelf.directory(record.id))
-
-    def _running(self, record: ContainerRecord) -> State:
-        state = self.state(record)
-        if not state.alive:
-            raise ContainerNotRunning(
-                f"Container {record.name} is not running", hint=f"Start it first: docker start {record.name}"
-            )
-        return state
-
-    @noted("kill", at_start=True)
-    def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
-        """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
-        number = processes.parse_signal(signal)
-        state = self._running(record)
-        if number in (KILL, processes.parse_signal(record.stop_signal)):
-            forbid(str(self.shelf.directory(record.id)))
-        processes.send(state, number)
-        if number == KILL:
-            if state.paused:  # what is frozen cannot even die
-                limits.freeze(record, state, self._rooms.machine, False)
-            self.wait(record, timeout=_END_PATIENCE)
-
-    @noted("stop", when=lambda state: state.alive)
-    def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
-        state = self.state(record)
-        if not state.alive:
-            return
-        forbid(str(self.shelf.directory(record.id)))
-        processes.send(state, processes.parse_signal(record.stop_signal))
-        if state.paused:
-            self.unpause(record)
-        patience = record.stop_timeout if timeout is None else timeout
-        if not processes.wait_end(state, max(patience, 0), cancel):
-            processes.send(state, processes.parse_signal("KILL"))
-        self.wait(record, cancel=cancel)
-
-    def wait(
-        self, record: ContainerRecord, *, timeout: float | None = None, cancel: Cancel | None = None
-    ) -> State | None:
-        """Wait for the end and return the last state; None when ``timeout`` (seconds) came first."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (state := self.state(record)).alive:
-            left = None if deadline is None else deadline - time.monotonic()
-            if not processes.wait_end(state, None if left is None else max(left, 0), cancel):
-                return None
-            if left is not None and left < 0:
-                return None
-            # The first process is gone; its monitor writes the end within moments, starts it again, or is gone.
-            processes.wait_moment(cancel)
-        return state
-
-    @noted("pause")
-    def pause(self, record: ContainerRecord) -> None:
-        """Raises ContainerNotRunning, Conflict."""
-        state = self._running(record)
-        if state.paused:
-            raise Conflict(f"Container {record.name} is already paused")
-        if not limits.freeze(record, state, self._rooms.machine, True):
-            processes.stop_all(state)
-        (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
-
-    @noted("unpause")
-    def unpause(self, record: ContainerRecord) -> None:
-        """Raises ContainerNotRunning, Conflict."""
-        state = self._running(record)
-        if not state.paused:
-            raise Conflict(f"Container {record.name} is not paused")
-        (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
-        if not limits.freeze(record, state, self._rooms.machine, False):
-            processes.resume(state)
-
     @noted("destroy")
     def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
@@ -278,10 +202,22 @@ class Lifecycle:
         directory = self.shelf.directory(record.id)
         with self._rooms.store.lock(f"container-{record.id}"):
             limits.clear(record, self._rooms.machine)
-            (directory / "config.json").unlink(missing_ok=True)
-            self._rooms.snapshots.discard(directory)
+            self._clear(directory)
         if volumes or record.auto_remove:
             self._drop_anonymous(record)
+
+    def _clear(self, directory: Path) -> None:
+        """What cannot be removed stays visible, as ``dead``, so that it can be removed once more."""
+        config = directory / "config.json"
+        raw = config.read_bytes() if config.exists() else None
+        config.unlink(missing_ok=True)
+        try:
+            self._rooms.snapshots.discard(directory)
+        except (OSError, MinirtError) as error:
+            if raw is not None and directory.is_dir():
+                atomic_write(config, raw)
+                write_state(str(directory), {"Status": "dead", "Error": str(error)}, durable=False)
+            raise
 
     def changes(self, record: ContainerRecord) -> tuple[PathChange, ...]:
         """What the storage layer holds, as ``docker diff`` shows it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from minirt.engine import Engine
 from minirt.engine.containers import Container
-from minirt.errors import ContainerFailed, InvalidSpec, Unsupported
+from minirt.errors import ContainerFailed, InvalidSpec, MinirtError, Unsupported
 
 BASE = "minirt/base"
 
@@ -169,3 +170,21 @@ def test_an_update_that_makes_no_sense_is_refused(engine: Engine) -> None:
         container.update(mem_limit="1k")
     with pytest.raises(ContainerFailed):
         engine.containers.run(BASE, ["false"], remove=True)
+
+
+def test_what_cannot_be_removed_is_dead_and_can_be_removed_later(engine: Engine) -> None:
+    """Something is in the way: the container does not vanish halfway."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can put a mount in the way")
+    container = engine.containers.create(BASE, ["true"])
+    obstacle = engine.home / "containers" / container.id / "upper" / "obstacle"
+    obstacle.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "minirt-test", str(obstacle)], check=True)
+    try:
+        with pytest.raises((OSError, MinirtError)):
+            container.remove()
+        assert container.attrs["State"]["Dead"] is True
+    finally:
+        subprocess.run(["umount", str(obstacle)], check=True)
+    container.remove()
+    assert engine.containers.list(all=True) == []

@@ -1,0 +1,116 @@
+"""How a container's processes are reached while it runs: its state, signals, pausing, waiting, its end."""
+
+from __future__ import annotations
+
+import time
+
+from minirt.containers import limits, processes
+from minirt.containers.noting import noted
+from minirt.containers.records import ContainerRecord
+from minirt.containers.shelf import Shelf
+from minirt.containers.state import State, read_state
+from minirt.errors import Conflict, ContainerNotRunning
+from minirt.linux.machine import Machine
+from minirt.model.cancel import Cancel
+from minirt.sandbox.restarts import forbid
+
+__all__ = ["Ending"]
+
+_KILL = 9
+_PATIENCE = 10.0  # seconds; a process in the middle of a disk operation ends only after it
+
+
+class Ending:
+    """The half of the lifecycle that needs nothing but the containers' directories and their processes."""
+
+    def __init__(self, shelf: Shelf, machine: Machine) -> None:
+        self.shelf = shelf
+        self._machine = machine
+
+    def state(self, record: ContainerRecord) -> State:
+        """What it does right now."""
+        return read_state(self.shelf.directory(record.id))
+
+    def _running(self, record: ContainerRecord) -> State:
+        state = self.state(record)
+        if not state.alive:
+            raise ContainerNotRunning(
+                f"Container {record.name} is not running", hint=f"Start it first: docker start {record.name}"
+            )
+        if state.status == "restarting":
+            raise Conflict(f"Container {record.name} is restarting, wait until the container is running")
+        return state
+
+    @noted("kill", at_start=True)
+    def kill(self, record: ContainerRecord, signal: str | int = "KILL") -> None:
+        """After SIGKILL it has ended when this returns, as with docker. Raises ContainerNotRunning, InvalidSpec."""
+        number = processes.parse_signal(signal)
+        state = self.state(record)
+        if state.status != "restarting":
+            state = self._running(record)
+        if number in (_KILL, processes.parse_signal(record.stop_signal)):
+            forbid(str(self.shelf.directory(record.id)))
+        if number == _KILL:
+            self._end(record, _KILL, 0.0, None, time.monotonic() + _PATIENCE)
+        else:
+            processes.send(state, number)
+
+    @noted("stop", when=lambda state: state.alive)
+    def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
+        if not self.state(record).alive:
+            return
+        forbid(str(self.shelf.directory(record.id)))
+        patience = record.stop_timeout if timeout is None else timeout
+        self._end(record, processes.parse_signal(record.stop_signal), max(patience, 0.0), cancel, None)
+
+    def _end(
+        self, record: ContainerRecord, number: int, patience: float, cancel: Cancel | None, deadline: float | None
+    ) -> None:
+        """Again and again, as a restart may have been under way; after ``deadline`` it is left as it is."""
+        while (state := self.state(record)).alive and (deadline is None or time.monotonic() < deadline):
+            if processes.send(state, number):
+                if state.paused:  # what is frozen cannot even die
+                    self._let_go(record, state)
+                if not processes.wait_end(state, patience, cancel):
+                    processes.send(state, _KILL)
+                    processes.wait_end(state, _PATIENCE, cancel)
+            processes.wait_moment(cancel)
+
+    def wait(
+        self, record: ContainerRecord, *, timeout: float | None = None, cancel: Cancel | None = None
+    ) -> State | None:
+        """Wait for the end and return the last state; None when ``timeout`` (seconds) came first."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (state := self.state(record)).alive:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not processes.wait_end(state, None if left is None else max(left, 0), cancel):
+                return None
+            if left is not None and left < 0:
+                return None
+            # The first process is gone; its monitor writes the end within moments, starts it again, or is gone.
+            processes.wait_moment(cancel)
+        return state
+
+    @noted("pause")
+    def pause(self, record: ContainerRecord) -> None:
+        """Raises ContainerNotRunning, Conflict."""
+        state = self._running(record)
+        if state.paused:
+            raise Conflict(f"Container {record.name} is already paused")
+        if not limits.freeze(record, state, self._machine, True):
+            processes.stop_all(state)
+        (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
+
+    @noted("unpause")
+    def unpause(self, record: ContainerRecord) -> None:
+        """Raises ContainerNotRunning, Conflict."""
+        state = self._running(record)
+        if not state.paused:
+            raise Conflict(f"Container {record.name} is not paused")
+        self._let_go(record, state)
+
+    def _let_go(self, record: ContainerRecord, state: State) -> None:
+        (self.shelf.directory(record.id) / "paused").unlink(missing_ok=True)
+        if not limits.freeze(record, state, self._machine, False):
+            processes.resume(state)
