@@ -23,7 +23,16 @@ BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "bu
 IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py")
 # It shows overlayfs at work and the namespaces of a container: a pod has neither (docs/machines.md).
 NOT_IN_PODS = ("notebooks/03-the-container-storage-layer.ipynb",)
-NOTEBOOKS = ["--nbval", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg", "-p", "no:cacheprovider", "notebooks"]
+NOTEBOOKS = [
+    "-p",
+    "tests.notebooks.fresh_home",
+    "--nbval",
+    "--nbval-sanitize-with",
+    "tests/notebooks/sanitize.cfg",
+    "-p",
+    "no:cacheprovider",
+    "notebooks",
+]
 
 
 @dataclass(frozen=True)
