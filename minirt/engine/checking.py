@@ -150,7 +150,8 @@ def _containers(engine: Engine) -> Iterator[_Finding]:
     for record in shelf.all():
         directory = shelf.directory(record.id)
         where = f"containers/{record.short_id} ({record.name})"
-        if not (directory / "upper").is_dir():
+        # An upper directory, or the whole tree where root filesystems are copies.
+        if not any((directory / name).is_dir() for name in ("upper", "tree")):
             yield _Finding(Problem(where, "its storage layer is gone"))
         for diff_id in record.diff_ids:
             if not engine.snapshots.diff_path(diff_id).is_dir() and not engine.store.has(record.image_id):

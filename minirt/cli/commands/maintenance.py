@@ -34,7 +34,8 @@ def check(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     left = [problem for problem in problems if not problem.repaired]
     if left:
         count = f"{len(left)} problem{'s' if len(left) > 1 else ''}"
-        raise StoreError(f"{count} in {session.engine.store.home}", hint="docker system check --repair")
+        hint = "docker system check --repair" if any(problem.cure for problem in left) else ""
+        raise StoreError(f"{count} in {session.engine.store.home}", hint=hint)
     session.print("Everything fits together.\n")
 
 
