@@ -117,6 +117,17 @@ def test_the_values_for_a_hub_are_true_to_the_image() -> None:
     assert settings.mirrors == ("http://class-registry:5000",)
 
 
+def test_what_an_administrator_copies_from_the_classroom_page_is_yaml() -> None:
+    """The values that lend user namespaces parse, and ask for no capability and no privilege."""
+    text = (ROOT / "docs/classroom.md").read_text()
+    [block] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    values = yaml.safe_load(block)
+    assert values["singleuser"]["extraPodConfig"] == {"hostUsers": False}
+    lent = values["hub"]["config"]["KubeSpawner"]["extra_container_config"]["securityContext"]
+    assert lent["allowPrivilegeEscalation"] is False
+    assert not {"capabilities", "privileged"} & set(lent)
+
+
 def test_constraints_pin_everything_that_pyproject_asks_for_and_hold_no_address() -> None:
     """Each requirement has an exact version in constraints.txt, and no line says where to get it."""
     lines = (ROOT / "constraints.txt").read_text().split()
