@@ -155,12 +155,13 @@ class BuildCache:
     def prune(self, *, unused_for: float = 0.0, keep_bytes: int = 0, spare: Container[Digest] = frozenset()) -> Pruned:
         """Forget results not used for ``unused_for`` seconds, the oldest first, until at most ``keep_bytes`` are left.
 
-        Results whose layer is in ``spare`` stay. Only records go; the layers' blobs go with the store's next sweep
-        unless an image has them.
+        Results whose layer is in ``spare`` stay, and do not count. Only records go; the layers' blobs go with the
+        store's next sweep unless an image has them.
         """
         found = list(self._all())
         holders = Counter(step.layer.diff_id for _, step in found)
-        left = self.size()
+        sizes = {step.layer.diff_id: step.layer.descriptor.size for _, step in found}
+        left = sum(size for diff_id, size in sizes.items() if diff_id not in spare)
         removed, gone = [], []
         for used, path, step in sorted(((_used(path), path, step) for path, step in found), key=lambda one: one[0]):
             diff_id = step.layer.diff_id

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from minirt.model.digest import Digest
@@ -9,7 +11,12 @@ from minirt.model.digest import Digest
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
 
-__all__ = ["prune", "usage"]
+__all__ = ["MOST_BYTES", "keep_to_limit", "prune", "usage"]
+
+MOST_BYTES = 10_000_000_000
+"""What the cache holds at most beside images, or a tenth of the disk if that is less; asked once an hour."""
+
+_HOUR = 3600
 
 
 def usage(engine: Engine) -> dict[str, int]:
@@ -42,6 +49,21 @@ def prune(engine: Engine, *, every: bool, unused_for: float, keep_bytes: int) ->
     engine.store.sweep(engine.needed_blobs())
     freed += sum(size for layer, size in sizes.items() if not engine.store.has(layer))
     return {"CachesDeleted": list(pruned.keys), "SpaceReclaimed": freed}
+
+
+def keep_to_limit(engine: Engine) -> None:
+    """Forget the results that were not used for longest, once an hour, if the cache is larger than its limit."""
+    stamp = engine.builder.cache.root / "looked-at"
+    try:
+        if time.time() - stamp.stat().st_mtime < _HOUR:
+            return
+    except OSError:
+        pass
+    stamp.touch()
+    disk = os.statvfs(stamp)
+    limit = min(MOST_BYTES, disk.f_blocks * disk.f_frsize // 10)
+    if usage(engine)["Reclaimable"] > limit:
+        prune(engine, every=False, unused_for=0.0, keep_bytes=limit)
 
 
 def _in_images(engine: Engine) -> frozenset[Digest]:

@@ -117,8 +117,12 @@ def unpacked_context(engine: Engine, stream: BinaryIO | None, path: str | Path |
 
 def build(engine: Engine, request: BuildRequest, on_event: EventSink | None, cancel: Cancel | None) -> StoredImage:
     """See :meth:`minirt.engine.build_calls.WithBuilds.build`."""
+    from minirt.engine.build_cache import keep_to_limit
+
     result = engine.builder.build(request, on_event=engine.sink(on_event), cancel=cancel)
-    return engine.image_store.get(str(result.image_id))
+    stored = engine.image_store.get(str(result.image_id))
+    keep_to_limit(engine)
+    return stored
 
 
 def cached_diff_ids(engine: Engine) -> Iterable[Digest]:

@@ -200,3 +200,21 @@ def test_prune_forgets_and_size_counts(engine: Engine, build: Any, events: list[
 def test_reasons_are_told_in_words(before: Inputs, now: Inputs, reason: str) -> None:
     """The first difference that a person would name."""
     assert explain(before, now) == reason
+
+
+def test_the_cache_keeps_to_its_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what images have, the cache holds a bounded number of bytes; what was not used for longest goes."""
+    from minirt.engine import build_cache
+
+    engine.images.build(text="FROM minirt/base\nRUN head -c 30000 /dev/urandom > /kept\n", tag="kept-by-an-image:1")
+    for number in range(4):
+        loose = engine.images.build(text=f"FROM minirt/base\nRUN head -c 50000 /dev/urandom > /loose{number}\n")
+        engine.images.remove(loose.id)
+    monkeypatch.setattr(build_cache, "MOST_BYTES", 120_000)
+    (engine.builder.cache.root / "looked-at").unlink(missing_ok=True)
+    engine.images.build(text="FROM minirt/base\n")
+    assert 0 < build_cache.usage(engine)["Reclaimable"] <= 120_000
+    events: list[Any] = []
+    text = "FROM minirt/base\nRUN head -c 30000 /dev/urandom > /kept\n"
+    engine.images.build(text=text, on_event=events.append)
+    assert any(type(event).__name__ == "StepCached" for event in events)
