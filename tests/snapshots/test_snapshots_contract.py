@@ -155,7 +155,7 @@ def test_trees_of_images_share_their_files(benches: dict[str, Bench]) -> None:
 
 
 _PATHS = st.sampled_from(["a", "a2", "l", "d", "d/b", "d/e", "d/e/c", "gone", "gone/x", "empty", "new", "d/n", "n/m"])
-_NUMBERS = st.integers(0, 400)
+_NUMBERS = st.integers(1, 400)
 _STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["write", "append", "quietly", "sparse", "xattr"]), _PATHS, _NUMBERS),
