@@ -97,7 +97,7 @@ def container_row(
 ) -> dict[str, Any]:
     """All the fields of one container (docker/cli, formatter/container.go)."""
     now = datetime.now(UTC)
-    config, labels = attrs["Config"], attrs["Config"].get("Labels") or {}
+    labels = attrs["Config"].get("Labels") or {}
     mounts = [mount.get("Name") or mount.get("Source") or "" for mount in attrs["Mounts"]]
     return {
         "ID": attrs["Id"] if whole else attrs["Id"][:12],
