@@ -13,7 +13,7 @@ from pathlib import Path
 from minirt.build.contenthash import FileHashes
 from minirt.build.context import Gathered, Query, Tree
 from minirt.dockerfile import Add
-from minirt.errors import CopyFailed, Location, Unsupported
+from minirt.errors import CopyFailed, Location
 from minirt.model.cancel import Cancel
 
 __all__ = ["download", "is_address", "is_git"]
@@ -39,11 +39,9 @@ def download(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gather
     """Fetch the ``index``-th source into the new directory ``where``. Raises :class:`CopyFailed`."""
     source, place = one.sources[index], one.locate_source(index)
     if is_git(source):
-        raise Unsupported(
-            "ADD of a git repository is not supported",
-            where=place,
-            hint="Clone it beside the Dockerfile and COPY it, or RUN git clone in a stage that has git.",
-        )
+        from minirt.build.repositories import clone
+
+        return clone(one, index, where, cancel)
     name = os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(source).path)) or "__unnamed__"
     where.mkdir()
     path = where / name
