@@ -81,7 +81,6 @@ def test_mistakes(words: Teller, line: str, code: int, first: str, hint: str) ->
         ("run --sig-proxy=false image", "--sig-proxy=false"),
         ("build --ssh default .", "--ssh of docker build"),
         ("build https://example.test/x.git", "does not fetch build contexts"),
-        ("commit -c CMD x", "--change of docker commit"),
     ],
 )
 def test_refused_by_name(words: Teller, line: str, says: str) -> None:
