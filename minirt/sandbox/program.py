@@ -89,6 +89,17 @@ def _set_groups(user: User) -> None:
         pass
 
 
+def reset_signals() -> None:
+    """Every signal does what it does by default, whatever Python, or the shell that started us, had ignored.
+
+    A shell without job control starts what runs in the background with SIGINT and SIGQUIT ignored, for good.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def run_program(process: Process, before: Callable[[], None]) -> None:
     """Replace this process by the program; returns never, raises when it cannot be run.
 
@@ -96,9 +107,7 @@ def run_program(process: Process, before: Callable[[], None]) -> None:
     """
     if not process.argv or not process.argv[0]:
         raise SandboxError("no command was given", hint="name a command, or set CMD or ENTRYPOINT in the image")
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    reset_signals()
     before()
     name = process.argv[0]
     search = process.env.get("PATH", DEFAULT_PATH).split(":")

@@ -30,7 +30,7 @@ from minirt.linux.tracing import command_of, end_traced, siblings, tracer_of
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.guest import FIRST, Guest
 from minirt.sandbox.init import Stdio, take_stdio
-from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, set_limits
+from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, reset_signals, set_limits
 
 __all__ = ["Traced", "enter_traced", "join_traced", "start_traced"]
 
@@ -208,9 +208,7 @@ def _become_tracer(
         close_on_exec(4)
         os.umask(0o022)
         set_limits(process.rlimits)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        reset_signals()
         seccomp.load_for_tracer(offline=os.path.exists(f"{guest.scratch}/{_OFFLINE}"))
         # The first variable is taken away again before the program starts.
         os.execve(words[0], words, {"PROOT_TMP_DIR": guest.scratch, **process.env})
