@@ -182,7 +182,10 @@ def test_signal_mask_and_dispositions_are_default(bench: Any) -> None:
     """Python's own signal settings do not reach the program."""
     out = bench.sh("cat /proc/self/status")
     assert "SigBlk:\t0000000000000000" in out
-    assert "SigIgn:\t0000000000000000" in out
+    # glibc keeps signals 32 and 33 for itself: no program can set them, and posix_spawn(3), which make uses, leaves
+    # them ignored in whatever it starts.
+    ignored = int(out.partition("SigIgn:")[2].split()[0], 16)
+    assert ignored & ~(0b11 << 31) == 0
 
 
 def test_a_terminal(bench: Any) -> None:
