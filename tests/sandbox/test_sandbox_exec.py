@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ def box(bench: Any) -> Iterator[Running]:
     running = bench.start(bench.spec("sleep", "600", hostname="box", network=LoopbackNetwork()))
     yield running
     if running.poll() is None:
-        running.kill(signal.SIGKILL)
+        # It may end in this very moment, as some tests want it to.
+        with contextlib.suppress(ContainerNotRunning):
+            running.kill(signal.SIGKILL)
         running.wait(timeout=5)
 
 
