@@ -43,7 +43,8 @@ def _python_for(uid: int, environment: dict[str, str]) -> str:
     """A Python that this user may run and that finds our modules; root's own is often out of his reach."""
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         try:
-            done = subprocess.run([python, "-c", _CHECK], user=uid, group=uid, extra_groups=[], env=environment,
+            check = f"{_CHECK}; open({str(HERE)!r})"  # these tests themselves may lie where only root looks
+            done = subprocess.run([python, "-c", check], user=uid, group=uid, extra_groups=[], env=environment,
                                   cwd="/", capture_output=True, check=False)  # fmt: skip
         except OSError:
             continue
