@@ -22,11 +22,6 @@ class Membership:
     ended: Callable[[], None] = _nothing
     afterwards: Callable[[], None] = _nothing
 
-    def __call__(self) -> None:
-        """Both, where nobody is told."""
-        self.ended()
-        self.afterwards()
-
 
 def enter_network(network: Network, state_dir: str | None) -> Membership:
     """Bring this process into the network that its container will be born in.
