@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minirt.errors import UsageError
@@ -21,11 +23,14 @@ __all__ = ["KINDS", "show"]
 KINDS = {
     "layers": "images as stacks of layers, with shared layers shared: %graph layers [IMAGE…]",
     "files": "which layer each path comes from, and what whiteouts hide: %graph files IMAGE",
-    "storage": "image layers, each container's own thin layer, and volumes: %graph storage",
-    "volumes": "volumes, their bytes, and who has them where: %graph volumes",
-    "namespaces": "a running container from inside and outside: %graph namespaces CONTAINER",
+    "storage": "image layers, each container's own thin layer, and volumes, live: %graph storage",
+    "volumes": "volumes, their bytes, and who has them where, live: %graph volumes",
+    "namespaces": "a running container from inside and outside, live: %graph namespaces CONTAINER",
     "last": "the last build's final picture: %graph last",
+    "stop": "lets the live pictures stand still, or the one of a kind: %graph stop [KIND]",
 }
+LIVE = ("storage", "volumes", "namespaces")
+"""What goes on moving after its cell: one picture of each kind, the newest."""
 BASE = "minirt/base"
 """The image whose content is this machine's own: its sizes and ids differ elsewhere."""
 
@@ -33,19 +38,32 @@ BASE = "minirt/base"
 async def show(runtime: Runtime, arguments: str) -> None:
     """Draw what ``arguments`` ask for. Raises :class:`UsageError`, :class:`ImageNotFound`."""
     words = parse_words(arguments)
+    kind, *names = expand(words, runtime.shell.user_ns, _no_substitution) or [""]
+    if kind == "stop":
+        await perform(lambda _feed, _cancel: _stop(runtime, names), runtime.presenter)
+        return
+    source = partial(_graph_of(kind), runtime, names)
+    graph = await perform(lambda _feed, _cancel: source(), runtime.presenter)
+    moves = kind in LIVE and runtime.settings.live and runtime.page.moves
+    display_id = f"minirt-{uuid.uuid4().hex}"
+    runtime.page.show(await perform(_drawing(graph, moves), runtime.presenter), display_id, update=False)
+    if moves:
+        await perform(lambda _feed, _cancel: runtime.live.add(kind, display_id, source, graph), runtime.presenter)
 
-    def job(_feed: Feed, _cancel: Cancel) -> Graph:
-        kind, *names = expand(words, runtime.shell.user_ns, _no_substitution) or [""]
-        return _graph_of(kind)(runtime, names)
 
-    graph = await perform(job, runtime.presenter)
-    runtime.page.show(await perform(_drawing(graph), runtime.presenter), f"minirt-{id(graph)}", update=False)
+def _stop(runtime: Runtime, names: list[str]) -> None:
+    wrong = [name for name in names if name not in LIVE]
+    if wrong:
+        raise UsageError(f"{wrong[0]} is no live picture", hint=f"Live are: {', '.join(LIVE)}.")
+    for kind in names or LIVE:
+        runtime.live.stop(kind)
 
 
-def _drawing(graph: Graph) -> Callable[[Feed, Cancel], dict[str, Any]]:
+def _drawing(graph: Graph, moves: bool) -> Callable[[Feed, Cancel], dict[str, Any]]:
+    from minirt_kernel.live import moving
     from minirt_kernel.presenter import draw
 
-    return lambda _feed, _cancel: draw(graph, final=True)
+    return lambda _feed, _cancel: draw(moving(graph) if moves else graph, final=True)
 
 
 def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
@@ -117,12 +135,17 @@ def _volumes(runtime: Runtime, _names: list[str]) -> Graph:
 
 def _namespaces(runtime: Runtime, names: list[str]) -> Graph:
     from minirt.engine.looks import namespaces_of
-    from minirt.views.namespaces_view import namespaces_graph
+    from minirt.errors import ContainerNotRunning
+    from minirt.views.namespaces_view import gone_graph, namespaces_graph
 
     if len(names) != 1:
         raise UsageError("%graph namespaces needs one running container", hint="For example: %graph namespaces web")
-    namespaces, processes = namespaces_of(runtime.engine, names[0])
-    return namespaces_graph(names[0], namespaces, processes, stable=not runtime.settings.live)
+    container = runtime.engine.containers.get(names[0])
+    try:
+        namespaces, processes, maps = namespaces_of(runtime.engine, container.id)
+    except ContainerNotRunning:
+        return gone_graph(container.name, container.status)
+    return namespaces_graph(container.name, namespaces, processes, maps, stable=not runtime.settings.live)
 
 
 def _stack(image: Any, local: set[str]) -> ImageStack:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minirt.model.events import EventSink
     from minirt.views import Graph
     from minirt_kernel.dockerfile_files import Import
+    from minirt_kernel.live import LivePictures
     from minirt_kernel.presenter import Place, Presenter
 
 __all__ = ["LazyEngine", "Runtime"]
@@ -43,7 +44,19 @@ class Runtime:
         self.pending: Import | None = None
         self._engine: Any = None
         self._settings: Settings | None = None
+        self._live: LivePictures | None = None
         self._lock = threading.RLock()
+
+    @property
+    def live(self) -> LivePictures:
+        """The pictures that move on after their cell."""
+        from minirt_kernel.live import LivePictures
+        from minirt_kernel.presenter import draw
+
+        with self._lock:
+            if self._live is None:
+                self._live = LivePictures(self.page, draw, lambda: self._engine.journal.size() if self._engine else 0)
+            return self._live
 
     @property
     def settings(self) -> Settings:
@@ -84,6 +97,8 @@ class Runtime:
 
     def close(self) -> None:
         """End what runs, then the engine; a later cell would start a new one."""
+        if self._live is not None:
+            self._live.stop()
         if "minirt_kernel.work" in sys.modules:
             from minirt_kernel.work import end_all
 

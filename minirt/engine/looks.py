@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from minirt.containers.processes import members
 from minirt.errors import ContainerNotFound, ContainerNotRunning, ImageNotFound
 from minirt.views.layers_view import LayerBox
-from minirt.views.namespaces_view import NamespaceRow, ProcessRow
-from minirt.views.storage_view import StorageContainer, StorageVolume, VolumeUse
+from minirt.views.namespaces_view import IdMap, NamespaceRow, ProcessRow
+from minirt.views.storage_facts import StorageContainer, StorageVolume, StoredPath, VolumeUse
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
@@ -24,17 +24,16 @@ def stored_containers(engine: Engine, local: frozenset[str] = frozenset()) -> li
     found = []
     for container in engine.containers.list(all=True):
         with suppress(ContainerNotFound):
-            kinds = [change.kind for change in container.changes()]
+            paths = tuple(StoredPath(change.kind, change.path) for change in container.changes())
             layers: tuple[LayerBox, ...] = ()
             with suppress(ImageNotFound):
                 layers = tuple(
                     LayerBox(str(layer.diff_id), layer.content, layer.created_by, str(layer.diff_id) in local)
                     for layer in container.image.layers
                 )
-            counts = (kinds.count("A"), kinds.count("C"), kinds.count("D"))
             own = engine.lifecycle.storage_bytes(container.record)
             facts = (container.name, container.status, container.record.image, layers, own)
-            found.append(StorageContainer(*facts, *counts))
+            found.append(StorageContainer(*facts, paths))
     return found
 
 
@@ -56,27 +55,41 @@ def stored_volumes(engine: Engine) -> list[StorageVolume]:
     ]
 
 
-def namespaces_of(engine: Engine, name: str) -> tuple[list[NamespaceRow], list[ProcessRow]]:
+def namespaces_of(engine: Engine, name: str) -> tuple[list[NamespaceRow], list[ProcessRow], list[IdMap]]:
     """Raises :class:`ContainerNotRunning`."""
     container = engine.containers.get(name)
     state = container.state
     if not state.alive:
         raise ContainerNotRunning(f"Container {name} is not running: it has no namespaces then")
     rows = []
-    for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
+    for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"):
         with suppress(OSError):
             inside, outside = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for pid in (state.pid, "self"))
             rows.append(NamespaceRow(kind, inside, outside))
-    return rows, [row for pid in members(state) if (row := _process(pid)) is not None]
+    pids = members(state)
+    seen = [row for pid in pids if (row := _process(pid, state.pid, frozenset(pids))) is not None]
+    return rows, seen, [IdMap(*line) for line in _maps(state.pid)]
 
 
-def _process(pid: int) -> ProcessRow | None:
+def _process(pid: int, first: int, pids: frozenset[int]) -> ProcessRow | None:
     try:
         fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        maps = [tuple(map(int, line.split())) for line in Path(f"/proc/{pid}/uid_map").read_text().splitlines()]
     except (OSError, ValueError):
         return None
-    uid = int(fields["Uid"].split()[0])
-    inside = next((first + uid - base for first, base, count in maps if base <= uid < base + count), uid)
-    return ProcessRow(int(fields["NSpid"].split()[-1]), pid, inside, uid, command or fields["Name"].strip())
+    uid, parent = int(fields["Uid"].split()[0]), int(fields["PPid"])
+    inside = next((start + uid - base for start, base, count in _maps(pid) if base <= uid < base + count), uid)
+    origin = "the container's program" if pid == first else "its child" if parent in pids else "docker exec"
+    return ProcessRow(
+        int(fields["NSpid"].split()[-1]), pid, inside, uid, command or fields["Name"].strip(), origin,
+        yours=uid == os.geteuid(),
+    )  # fmt: skip
+
+
+def _maps(pid: int) -> list[tuple[int, int, int]]:
+    """uid_map of a process: first id inside, first id outside, how many (user_namespaces(7))."""
+    try:
+        lines = Path(f"/proc/{pid}/uid_map").read_text().splitlines()
+    except OSError:
+        return []
+    return [(first, base, count) for first, base, count in (map(int, line.split()) for line in lines)]

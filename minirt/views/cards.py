@@ -13,6 +13,7 @@ from minirt.views.theme import ALERT, INK, LOOKS, SOFT_INK, STATUSES, Paint
 __all__ = ["draw_node"]
 
 _SIGNS = {Kind.FILE: "file", Kind.FOLDER: "folder", Kind.WHITEOUT: "gone"}
+_SIGNS |= {Kind.CONTAINER: "box", Kind.VOLUME: "cylinder", Kind.PROCESS: "process"}
 _TWO_LINES = 36
 """From this height (in pixels) on, a card has a second line."""
 

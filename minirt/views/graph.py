@@ -39,6 +39,7 @@ class Kind(StrEnum):
     MORE = "more"
     CONTAINER = "container"
     VOLUME = "volume"
+    PROCESS = "process"
     NOTE = "note"
 
 
@@ -55,6 +56,9 @@ class Look(StrEnum):
     HIDDEN = "hidden"
     WHITEOUT = "whiteout"
     IMAGE = "image"
+    CONTAINER = "container"
+    VOLUME = "volume"
+    PROCESS = "process"
 
 
 class EdgeKind(StrEnum):

@@ -3,89 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 from minirt.views.graph import Chip, Graph, Kind, LegendItem, Look, Node
-from minirt.views.layers_view import LayerBox, created_words
+from minirt.views.storage_facts import StorageContainer, StorageVolume, StoredPath, VolumeUse, telling
+from minirt.views.storage_stacks import WHAT, stacked
 from minirt.views.tables import text_table
-from minirt.views.text import human_size, plural
+from minirt.views.text import human_size, plural, printable, shorten_path
 
-__all__ = ["StorageContainer", "StorageVolume", "VolumeUse", "storage_graph", "storage_table", "volumes_graph"]
+__all__ = [
+    "StorageContainer",
+    "StorageVolume",
+    "StoredPath",
+    "VolumeUse",
+    "storage_graph",
+    "storage_table",
+    "volumes_graph",
+]
 
-_PAGE, _GAP, _TOP, _ROW = 844.0, 16.0, 52.0, 36.0
-_NARROWEST, _WIDEST = 200.0, 460.0
-
-
-@dataclass(frozen=True, slots=True)
-class StorageContainer:
-    """A container and its storage layer: ``size`` in bytes, and how many paths it adds, changes and deletes."""
-
-    name: str
-    status: str
-    image: str
-    layers: tuple[LayerBox, ...]
-    size: int = 0
-    added: int = 0
-    changed: int = 0
-    deleted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeUse:
-    """A container that has the volume at ``destination``."""
-
-    container: str
-    destination: str
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StorageVolume:
-    """``size`` in bytes of file content."""
-
-    name: str
-    size: int = 0
-    users: tuple[VolumeUse, ...] = ()
+_VOLUME_WIDTH, _VOLUME_HEIGHT = 414, 46
+_EMPTY_WIDTH = 560
+_ROWS = 40
+"""Paths in the text twin."""
 
 
 def storage_graph(
     containers: Sequence[StorageContainer], volumes: Sequence[StorageVolume], *, stable: bool = False
 ) -> Graph:
     """The picture. ``stable`` leaves out sizes that depend on the machine."""
-    ordered = sorted(containers, key=lambda one: [layer.diff_id for layer in one.layers])
-    column = min(_WIDEST, max(_NARROWEST, (_PAGE - _GAP * (len(ordered) - 1)) / max(1, len(ordered))))
-    deepest = max((len(one.layers) for one in ordered), default=0)
-    nodes = [*_stacks(ordered, column, stable), *_volume_row(volumes, _TOP + 8 + deepest * (_ROW + 3) + 20)]
+    placed = stacked(containers, stable)
+    nodes = (*placed.nodes, *_volume_cards(volumes, placed.height + 20 if placed.nodes else 0.0))
     own = sum(one.size for one in containers)
     return Graph(
         id="storage",
         title="Storage: what is shared, what is a container's own, what outlives it",
         subtitle=f"{plural(len(containers), 'container')} with {human_size(own)} of their own, "
         f"{plural(len(volumes), 'volume')} with {human_size(sum(one.size for one in volumes))}",
-        nodes=tuple(nodes) or (_nothing("There are no containers and no volumes"),),
-        legend=(
-            LegendItem(Look.UNIQUE, "storage layer: gone with docker rm"),
-            LegendItem(Look.SHARED, "image layer of several containers"),
-            LegendItem(Look.LAYER, "image layer"),
-            LegendItem(Look.VISIBLE, "volume: outlives containers"),
-        ),
+        nodes=nodes or (_nothing("There are no containers and no volumes"),),
+        legend=_legend(containers, volumes),
         text=storage_table(containers, volumes),
     )
 
 
+def _legend(containers: Sequence[StorageContainer], volumes: Sequence[StorageVolume]) -> tuple[LegendItem, ...]:
+    items = []
+    if containers:
+        items += [
+            LegendItem(Look.CONTAINER, "container's storage layer: gone with docker rm"),
+            LegendItem(Look.SHARED, "image layer of several containers"),
+            LegendItem(Look.LAYER, "image layer of one"),
+            LegendItem(Look.VISIBLE, "new in the storage layer"),
+            LegendItem(Look.UNIQUE, "changed, so held whole"),
+            LegendItem(Look.WHITEOUT, "whiteout: hides the image's"),
+        ]
+    if volumes:
+        items.append(LegendItem(Look.VOLUME, "volume: outlives containers"))
+    return tuple(items)
+
+
 def storage_table(containers: Sequence[StorageContainer], volumes: Sequence[StorageVolume]) -> str:
-    """The text twin: a row a container, then a row a volume."""
+    """The text twin: a row a container, a row a path in its storage layer, a row a volume."""
     rows = [
-        [one.name, one.status, one.image, human_size(one.size), str(one.added), str(one.changed), str(one.deleted)]
+        [printable(one.name), one.status, one.image, human_size(one.size), *(str(one.count(kind)) for kind in "ACD")]
         for one in containers
     ]
     parts = []
     if rows:
         headings = ["Container", "Status", "Image", "Storage layer", "Added", "Changed", "Deleted"]
         parts.append(text_table(headings, rows, right=(3, 4, 5, 6)))
+    held = [
+        [printable(one.name), WHAT[path.kind], printable(path.path)]
+        for one in containers
+        for path in telling(one.paths)
+    ]
+    if held:
+        table = text_table(["In the storage layer of", "is", "Path"], held[:_ROWS])
+        parts.append(table if len(held) <= _ROWS else f"{table}\n… and {len(held) - _ROWS} more")
     if volumes:
-        kept = [[one.name, human_size(one.size), _users(one) or "nobody"] for one in volumes]
+        kept = [[printable(one.name), human_size(one.size), _users(one) or "nobody"] for one in volumes]
         parts.append(text_table(["Volume", "Size", "Used by"], kept, right=(1,)))
     return "\n\n".join(parts) or "There are no containers and no volumes."
 
@@ -96,80 +90,38 @@ def volumes_graph(volumes: Sequence[StorageVolume]) -> Graph:
         id="volumes",
         title="Volumes",
         subtitle=f"{plural(len(volumes), 'volume')}, {human_size(sum(one.size for one in volumes))}",
-        nodes=tuple(_volume_row(volumes, 0.0)) or (_nothing("There are no volumes"),),
-        legend=(LegendItem(Look.VISIBLE, "in use"), LegendItem(Look.PLAIN, "used by nobody")),
+        nodes=tuple(_volume_cards(volumes, 0.0)) or (_nothing("There are no volumes"),),
+        legend=(LegendItem(Look.VOLUME, "a container has it"), LegendItem(Look.PLAIN, "nobody has it"))
+        if volumes
+        else (),
         text=storage_table((), volumes) if volumes else "There are no volumes.",
     )
 
 
-def _stacks(ordered: Sequence[StorageContainer], column: float, stable: bool) -> Iterator[Node]:
-    deepest = max((len(one.layers) for one in ordered), default=0)
-    for number, one in enumerate(ordered):
-        words = f"{one.added} added, {one.changed} changed, {one.deleted} deleted"
-        yield Node(
-            id=f"container-{one.name}",
-            kind=Kind.CONTAINER,
-            title=one.name,
-            text=one.status,
-            detail=words,
-            look=Look.UNIQUE,
-            chips=(Chip(human_size(one.size), width=62),),
-            tooltip=f"{one.name}: {one.status}\nstorage layer on {one.image}\n{words}\n{human_size(one.size)}",
-            width=round(column),
-            height=round(_TOP),
-            place=(number * (column + _GAP), (deepest - len(one.layers)) * (_ROW + 3)),
-        )
-    for depth in range(deepest):
-        yield from _level(ordered, depth, column, _TOP + 8 + (deepest - 1 - depth) * (_ROW + 3), stable)
-
-
-def _level(ordered: Sequence[StorageContainer], depth: int, column: float, y: float, stable: bool) -> Iterator[Node]:
-    """The layers at one height; neighbours that have the same one below the same ones share its slab."""
-
-    def below(pair: tuple[int, StorageContainer]) -> tuple[str, ...]:
-        return tuple(layer.diff_id for layer in pair[1].layers[: depth + 1])
-
-    for _, members in groupby(enumerate(ordered), key=below):
-        group = list(members)
-        first, one = group[0]
-        if len(one.layers) <= depth:
-            continue
-        layer, shared = one.layers[depth], len(group) > 1
-        size = "varies" if stable and layer.local else human_size(layer.size)
-        text = created_words(layer.created_by) or "(no history)"
-        yield Node(
-            id=f"layer-{depth}-{first}",
-            kind=Kind.LAYER,
-            text=text,
-            detail=f"shared by {len(group)}" if shared else "",
-            look=Look.SHARED if shared else Look.LAYER,
-            chips=(Chip(size, width=62),),
-            tooltip=f"{text[:600]}\n{size}\nread by {', '.join(member.name for _, member in group)}",
-            width=round(len(group) * column + (len(group) - 1) * _GAP),
-            height=round(_ROW),
-            place=(first * (column + _GAP), y),
-        )
-
-
-def _volume_row(volumes: Sequence[StorageVolume], y: float) -> Iterator[Node]:
+def _volume_cards(volumes: Sequence[StorageVolume], y: float) -> Iterator[Node]:
     for number, one in enumerate(volumes):
+        row, column = divmod(number, 2)
+        name = one.name[:12] if len(one.name) == 64 else shorten_path(printable(one.name), 60)
+        used = _users(one) or "used by nobody"
         yield Node(
             id=f"volume-{one.name}",
             kind=Kind.VOLUME,
-            title=one.name[:12] if len(one.name) == 64 else one.name,
-            detail=_users(one) or "used by nobody",
-            look=Look.VISIBLE if one.users else Look.PLAIN,
+            title=name,
+            detail=used,
+            look=Look.VOLUME if one.users else Look.PLAIN,
             chips=(Chip(human_size(one.size), width=62),),
-            tooltip=f"volume {one.name}\n{human_size(one.size)}\n{_users(one) or 'used by nobody'}",
-            width=round(_WIDEST),
-            height=44,
-            place=(0.0, y + number * 50.0),
+            tooltip=f"volume {one.name}\n{human_size(one.size)}\n{used}",
+            width=_VOLUME_WIDTH,
+            height=_VOLUME_HEIGHT,
+            place=(column * (_VOLUME_WIDTH + 16.0), y + row * (_VOLUME_HEIGHT + 8.0)),
         )
 
 
 def _users(one: StorageVolume) -> str:
-    return ", ".join(f"{use.container} at {use.destination}{' (ro)' if use.read_only else ''}" for use in one.users)
+    uses = (f"{printable(use.container)} at {printable(use.destination)}" for use in one.users)
+    return ", ".join(f"{words}{' (ro)' if use.read_only else ''}" for words, use in zip(uses, one.users, strict=True))
 
 
 def _nothing(title: str) -> Node:
-    return Node(id="nothing", kind=Kind.NOTE, title=title, detail="docker run makes one.", place=(0.0, 0.0))
+    detail = "docker run makes one."
+    return Node(id="nothing", kind=Kind.NOTE, title=title, detail=detail, width=_EMPTY_WIDTH, place=(0.0, 0.0))

@@ -70,6 +70,9 @@ LOOKS: dict[Look, Paint] = {
     Look.HIDDEN: Paint("#f4f5f7", "#98a2ae", "#7d8794", dash="3 2", icon="ghost"),
     Look.WHITEOUT: Paint("#fde6da", "#d55e00", "#b84a00", line=1.4, icon="cross"),
     Look.IMAGE: Paint("#eceaf6", "#7a6fb0", "#5a4f92", line=1.4, icon="tag"),
+    Look.CONTAINER: Paint("#fdf1dc", "#c98500", "#a86f00", line=1.4, icon="box"),
+    Look.VOLUME: Paint("#cfeadf", "#2f9f7b", "#007a59", line=1.4, icon="cylinder"),
+    Look.PROCESS: Paint("#fdf1dc", "#c98500", "#a86f00", icon="process"),
 }
 
 # stroke, dash and width of each kind of edge; BESIDE is not drawn.
@@ -99,6 +102,9 @@ ICONS = {
     "folder": "M2 4H6.5L8 5.5H14V13H2Z",
     "gone": "M4 2.5H9.5L12 5V13.5H4ZM6.2 7L9.8 11M9.8 7L6.2 11",
     "tag": "M2.5 7.5V2.5H7.5L13.5 8.5L8.5 13.5ZM5.2 5.2V5.3",
+    "box": "M2.5 5L8 2.5L13.5 5V11L8 13.5L2.5 11ZM2.5 5L8 7.5L13.5 5M8 7.5V13.5",
+    "cylinder": "M3 4.4C3 2.4 13 2.4 13 4.4V11.6C13 13.6 3 13.6 3 11.6ZM3 4.4C3 6.4 13 6.4 13 4.4",
+    "process": "M2 3.5H14V12.5H2ZM4.5 6L6.8 8L4.5 10M8.5 10.3H11.5",
     "warning": "M8 2.5L14 13H2ZM8 6.5V9.4M8 11V11.2",
 }
 
