@@ -36,6 +36,8 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
         for top, found, items in sources:
             check_room(root, items, found.name)
             _transfer_one(arguments, target, top, found, items)
+            if arguments.get("whole") and found.place and stat.S_ISDIR(items[0].mode):
+                _dress_top(target, root, items[0])
     unknown = [] if not arguments["chown"] else unknown_names(arguments["chown"], root)
     return {"files": target.files, "bytes": target.bytes, "unknown": unknown}
 
@@ -50,6 +52,14 @@ def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Fo
             unpack(source, place, owner=target.owner if arguments["chown"] else None)
             return
     copy_found(target, source, found.name, items, arguments["destination"])
+
+
+def _dress_top(target: Target, root: str, item: Item) -> None:
+    """``root`` stands for a directory of the source, not only for what is in it."""
+    os.chmod(root, stat.S_IMODE(item.mode))
+    owner = target.owner or (item.uid, item.gid)
+    if owner != (0, 0):
+        set_owner(root, owner, stat.S_IMODE(item.mode))
 
 
 def examine(arguments: dict[str, Any], root_dir: str | None, _fds: list[int]) -> dict[str, Any]:

@@ -40,7 +40,10 @@ class Tools(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """``contexts`` are the trees by name, "" for the main one."""
+    """``contexts`` are the trees by name, "" for the main one.
+
+    ``copies`` are parts of a context for mounts, by the digest of their content; ``copying`` is held by who adds one.
+    """
 
     tools: Tools
     request: BuildRequest
@@ -49,7 +52,8 @@ class Job:
     scratchpad: Scratchpad
     on_event: EventSink
     cancel: Cancel | None = None
-    mutex: threading.Lock = field(default_factory=threading.Lock)
+    copies: dict[str, Path] = field(default_factory=dict)
+    copying: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
         """Raises :class:`Cancelled` if the user has interrupted, or another stage has failed."""

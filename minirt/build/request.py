@@ -26,8 +26,9 @@ class BuildRequest:
     all (as ``docker build -``). ``ignore`` is the text of a .dockerignore to use instead of the context's own.
     ``build_args`` with the value None take nothing (docker takes it from the environment, which only the command
     line reads). ``no_cache_stages`` are docker's ``--no-cache-filter``. ``contexts`` are ``--build-context`` names
-    with directories or references (``docker-image://…``). ``secrets`` are contents by id. ``epoch``, in seconds since
-    1970, is SOURCE_DATE_EPOCH: all times of the image become that one, or stay if older.
+    with directories or references (``docker-image://…``). ``secrets`` are contents by id; ``ssh`` has by id the
+    socket of an agent, or files with keys. ``epoch``, in seconds since 1970, is SOURCE_DATE_EPOCH: all times of the
+    image become that one, or stay if older.
     """
 
     dockerfile: str | bytes
@@ -46,6 +47,7 @@ class BuildRequest:
     network: str = "default"
     contexts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+    ssh: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     name: str = ""
 
     @property

@@ -72,6 +72,13 @@ class RunCommand:
 
     def inputs(self) -> Inputs:
         self._check()
+        return self._inputs(by_content=False)
+
+    def second_inputs(self) -> Inputs | None:
+        """By content: what a mount shows may be the same though the stage it comes from is not."""
+        return self._inputs(by_content=True) if self.mounts.shows_stages else None
+
+    def _inputs(self, *, by_content: bool) -> Inputs:
         values = {"command": json.dumps(self.words), "workdir": self._cwd, "user": self.state.config.user}
         arguments = {name for name, _ in self.state.arguments}
         for name, value in sorted(self.state.environment.items()):
@@ -80,12 +87,9 @@ class RunCommand:
             values["network"] = f"{self.one.network} {self.job.request.network}"
         if self.one.has_shebang:
             values["script"] = self.one.script
-        values.update(self.mounts.values())
+        values.update(self.mounts.values(by_content=by_content))
         values.update(epoch_value(self.job))
         return Inputs(self.state.chain, values, self.mounts.content, self.mounts.marks)
-
-    def second_inputs(self) -> Inputs | None:
-        return None
 
     @property
     def _cwd(self) -> str:

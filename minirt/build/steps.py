@@ -101,7 +101,8 @@ class StageRunner:
         job = self.job
         match one:
             case Run():
-                mounts = MountPlan(job, one, lambda name: self.source(step.sources[name]), self._mount_tree(step))
+                cwd = state.config.working_dir or "/"
+                mounts = MountPlan(job, one, lambda name: self.source(step.sources[name]), self._mount_tree(step), cwd)
                 return RunCommand(job, state, one, step.id, mounts)
             case Copy() if one.from_ and self._named_tree(one.from_) is None:
                 return CopyFromImage(job, state, one, self.source(step.sources[one.from_]), one.from_, one.link)
@@ -223,10 +224,9 @@ class StageRunner:
     def _remember(self, step: Step, work: LayerWork, inputs: Inputs, result: CachedStep) -> None:
         cache, place = self.job.tools.cache, self._slot(step)
         cache.add(place, inputs, result)
-        if isinstance(work, CopyFromImage):
-            second = work.second_inputs()
-            if second is not None:
-                cache.add(place, second, result)
+        second = work.second_inputs()
+        if second is not None:
+            cache.add(place, second, result)
 
     def _announce(self, step: Step, result: CachedStep) -> None:
         for mark in result.whiteouts:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ensure_inside", "opened", "write_new"]
+__all__ = ["ensure_inside", "find_inside", "opened", "write_new"]
 
 # Only Linux has O_PATH; elsewhere this module must import, and nothing calls it.
 _PATH: int = getattr(os, "O_PATH", 0)
@@ -26,6 +26,11 @@ def opened(path: str, flags: int = _PATH, dir_fd: int | None = None) -> Iterator
         os.close(fd)
 
 
+def find_inside(root_fd: int, path: str) -> int:
+    """An ``O_PATH`` descriptor of what is at ``path`` for a process in ``root_fd``. Raises ``OSError``."""
+    return _walk(root_fd, path, lambda parent, name, _last: os.open(name, _STEP, dir_fd=parent))
+
+
 def ensure_inside(
     root_fd: int, path: str, *, directory: bool, mode: int = 0o755, note: Callable[[int, str], None] | None = None
 ) -> int:
@@ -36,6 +41,21 @@ def ensure_inside(
     file; ``note`` hears of each before it is made (its parent's descriptor, its name). Raises ``OSError`` (ELOOP,
     ENOTDIR, EISDIR …).
     """
+
+    def step(parent: int, name: str, last: bool) -> int:
+        return _open_or_make(parent, name, directory=directory or not last, mode=mode, note=note)
+
+    fd = _walk(root_fd, path, step)
+    try:
+        _check_kind(fd, path, directory=directory)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _walk(root_fd: int, path: str, step: Callable[[int, str, bool], int]) -> int:
+    """Follow ``path``; ``step`` opens a name in a directory, and is told whether it is the last of the path."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     parts.reverse()
     stack = [os.dup(root_fd)]
@@ -47,7 +67,7 @@ def ensure_inside(
                 if len(stack) > 1:
                     os.close(stack.pop())
                 continue
-            fd = _open_or_make(stack[-1], part, directory=directory or bool(parts), mode=mode, note=note)
+            fd = step(stack[-1], part, not parts)
             found = os.fstat(fd)
             if not stat.S_ISLNK(found.st_mode):
                 stack.append(fd)
@@ -60,8 +80,7 @@ def ensure_inside(
             if target.startswith("/"):
                 while len(stack) > 1:
                     os.close(stack.pop())
-            parts.extend(step for step in reversed(target.split("/")) if step not in ("", "."))
-        _check_kind(stack[-1], path, directory=directory)
+            parts.extend(one for one in reversed(target.split("/")) if one not in ("", "."))
         return stack.pop()
     finally:
         for fd in stack:

@@ -15,8 +15,10 @@ __all__ = [
     "BindMount",
     "DEFAULT_CAPABILITIES",
     "Detached",
+    "FileMount",
     "HostNetwork",
     "IdMapping",
+    "LayersMount",
     "Lifetime",
     "LoopbackNetwork",
     "MadeNetwork",
@@ -95,7 +97,34 @@ class TmpfsMount:
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
 
 
-Mount = BindMount | TmpfsMount
+@dataclass(frozen=True, slots=True)
+class LayersMount:
+    """Layers stacked up (base first), or the file or directory ``subpath`` in them, seen at ``target``.
+
+    With ``upper`` and ``work`` the container may write there; the layers stay as they are.
+    """
+
+    kind: ClassVar[str] = "layers"
+    lowers: tuple[str, ...]
+    target: str
+    subpath: str = ""
+    upper: str | None = None
+    work: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileMount:
+    """A small read-only file that is in memory only; ``data`` is base64."""
+
+    kind: ClassVar[str] = "file"
+    data: str = field(repr=False)
+    target: str
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+Mount = BindMount | TmpfsMount | LayersMount | FileMount
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +307,11 @@ class SandboxSpec:
 
 _KINDS: dict[str, type[Any]] = {
     cls.kind: cls
-    for cls in (Tied, Attached, Detached, OverlayRoot, TreeRoot, BindMount, TmpfsMount, LoopbackNetwork, HostNetwork)
-} | {MadeNetwork.kind: MadeNetwork}
+    for cls in (
+        Tied, Attached, Detached, OverlayRoot, TreeRoot, BindMount, TmpfsMount, LayersMount, FileMount, LoopbackNetwork,
+        HostNetwork, MadeNetwork,
+    )
+}  # fmt: skip
 
 
 def _tagged(value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ that is seen at a path of the container (the guest).
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import posixpath
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.errors import Unsupported
-from minirt.model.spec import BindMount, OverlayRoot, SandboxSpec
+from minirt.model.spec import BindMount, LayersMount, Mount, OverlayRoot, SandboxSpec, TmpfsMount
 from minirt.sandbox.first import first_program
 
 __all__ = ["FIRST", "Guest"]
@@ -53,14 +54,23 @@ class Guest:
             Path(source).write_text(text, encoding="utf-8", errors="surrogateescape")
             guest.bindings.append((source, target))
         for number, mount in enumerate(spec.mounts):
-            if isinstance(mount, BindMount):
-                guest.bindings.append((mount.source, mount.target))
-            else:
-                source = f"{scratch}/tmpfs-{number}"
-                os.mkdir(source)
-                os.chmod(source, mount.mode)
-                guest.bindings.append((source, mount.target))
+            guest.bindings.append((guest._source(mount, number), mount.target))
         return guest
+
+    def _source(self, mount: Mount, number: int) -> str:
+        """The file or directory of the machine that stands in for the mount."""
+        if isinstance(mount, BindMount):
+            return mount.source
+        if isinstance(mount, LayersMount):
+            raise Unsupported("layers cannot be mounted here", cause="no namespaces are allowed on this machine")
+        source = f"{self.scratch}/mount-{number}"
+        if isinstance(mount, TmpfsMount):
+            os.mkdir(source)
+        else:
+            Path(source).touch(mode=0o600)
+            Path(source).write_bytes(base64.b64decode(mount.data))
+        os.chmod(source, mount.mode)
+        return source
 
     @staticmethod
     def _check(spec: SandboxSpec) -> None:

@@ -6,6 +6,8 @@ Runs in the container's fresh mount namespace, before the program. What is mount
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import errno
 import os
 import stat
@@ -14,8 +16,18 @@ from contextlib import contextmanager
 
 from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
-from minirt.linux.paths import ensure_inside, opened, write_new
-from minirt.model.spec import BindMount, HostNetwork, Mount, OverlayRoot, RootFilesystem, SandboxSpec, TmpfsMount
+from minirt.linux.paths import ensure_inside, find_inside, opened, write_new
+from minirt.model.spec import (
+    BindMount,
+    FileMount,
+    HostNetwork,
+    LayersMount,
+    Mount,
+    OverlayRoot,
+    RootFilesystem,
+    SandboxSpec,
+    TmpfsMount,
+)
 from minirt.sandbox.stubs import Stubs
 
 __all__ = ["build_root", "doing", "enter_root", "mount_root", "prepare_staging"]
@@ -56,7 +68,7 @@ def prepare_staging(mount_point: str) -> str:
     """
     os.makedirs(mount_point, exist_ok=True)
     with opened(mount_point) as fd:
-        mounts.mount_new("tmpfs", fd, mount_point, ("nosuid", "nodev", "mode=755", "size=4m"), source="minirt")
+        mounts.mount_new("tmpfs", fd, mount_point, ("nosuid", "nodev", "mode=755", "size=16m"), source="minirt")
     os.mkdir(f"{mount_point}/root")
     os.mkdir(f"{mount_point}/files")
     return f"{mount_point}/root"
@@ -129,6 +141,7 @@ class _Builder:
         self.files = files
         self.user = user
         self.noting = True
+        self.count = 0
         self.stubs = Stubs(root, spec.root)
 
     @contextmanager
@@ -229,26 +242,79 @@ class _Builder:
                         raise
 
     def mount_one(self, mount: Mount) -> None:
-        if isinstance(mount, TmpfsMount):
-            options = [*mount.options, *self.no_devices, f"mode={mount.mode:o}"]
-            if mount.size:
-                options.append(f"size={mount.size}")
-            with self.at(mount.target) as fd:
-                self.check_place(fd, mount.target)
-                mounts.mount_new("tmpfs", fd, mount.target, options)
-            return
-        self.mount_bind(mount)
+        match mount:
+            case TmpfsMount():
+                self.mount_tmpfs(mount)
+            case LayersMount():
+                self.mount_layers(mount)
+            case FileMount():
+                self.mount_file(mount)
+            case BindMount():
+                self.mount_bind(mount)
+
+    def mount_tmpfs(self, mount: TmpfsMount) -> None:
+        options = [*mount.options, *self.no_devices, f"mode={mount.mode:o}"]
+        if mount.size:
+            options.append(f"size={mount.size}")
+        with self.at(mount.target) as fd:
+            self.check_place(fd, mount.target)
+            mounts.mount_new("tmpfs", fd, mount.target, options)
+
+    def mount_layers(self, mount: LayersMount) -> None:
+        """Mounted whole in our own staging directory first, then what is wanted of it where it is wanted."""
+        whole = self.staged("layers")
+        os.mkdir(whole)
+        mounts.mount_overlay(
+            OverlayRoot(mount.lowers, mount.upper, mount.work, volatile=mount.upper is not None), whole, user=self.user
+        )
+        with opened(whole) as top:
+            part = find_inside(top, mount.subpath)
+        try:
+            self.bind_at(f"/proc/self/fd/{part}", mount.target, recursive=False)
+        finally:
+            os.close(part)
+
+    def mount_file(self, mount: FileMount) -> None:
+        path = self.staged("file")
+        with opened(self.files) as fd:
+            write_new(fd, os.path.basename(path), base64.b64decode(mount.data), mode=0o600)
+        with contextlib.suppress(OSError):  # where there is one id only, every user is that one
+            os.chown(path, mount.uid, mount.gid)
+        os.chmod(path, mount.mode)
+        self.bind_at(path, mount.target, read_only=True)
+
+    def staged(self, what: str) -> str:
+        """A new path in the staging directory, which nobody but this container sees."""
+        self.count += 1
+        return f"{self.files}/{what}-{self.count}"
 
     def mount_bind(self, mount: BindMount) -> None:
-        with self.at(mount.target, directory=os.path.isdir(mount.source)) as fd:
-            self.check_place(fd, mount.target)
+        self.bind_at(
+            mount.source,
+            mount.target,
+            read_only=mount.read_only,
+            recursive=mount.recursive,
+            propagation=mount.propagation,
+        )
+
+    def bind_at(
+        self,
+        source: str,
+        target: str,
+        *,
+        read_only: bool = False,
+        recursive: bool = True,
+        propagation: str = "rprivate",
+    ) -> None:
+        with self.at(target, directory=os.path.isdir(source)) as fd:
+            self.check_place(fd, target)
             mounts.bind(
-                mount.source,
+                source,
                 fd,
-                mount.target,
-                read_only=mount.read_only,
-                recursive=mount.recursive,
-                propagation=mount.propagation,
+                target,
+                read_only=read_only,
+                recursive=recursive,
+                propagation=propagation,
                 attributes=mounts.MOUNT_ATTR_NODEV if self.no_devices else 0,
             )
 
