@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
-BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "build", "engine")
+BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine")
 IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py")
 # The one shows overlayfs at work and namespaces, the other a read-only volume: pods have none (docs/machines.md).
 NOT_IN_PODS = ("notebooks/03-the-container-storage-layer.ipynb", "notebooks/04-volumes.ipynb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +36,7 @@ def connect(
         network, endpoint = networks.join(wish, record.id, names)
         try:
             own_by(networks.home, endpoint, state.monitor_pid)
-            wiring = Wiring(record.id, str(networks.home), ((network, endpoint),))
+            wiring = Wiring(record.id, str(networks.home), ((network, endpoint),), user=bool(os.geteuid()))
             sandbox.call("minirt.networks.wiring:attach", _arguments(wiring, state))
         except BaseException:
             networks.leave(network.name, record.id)
@@ -52,7 +53,7 @@ def disconnect(
         raise Conflict(f"container {record.name} is not connected to network {network.name}")
     endpoint = networks.claim_of(network.name, record.id)
     if state.alive and endpoint is not None:
-        wiring = Wiring(record.id, str(networks.home), ((network, endpoint),))
+        wiring = Wiring(record.id, str(networks.home), ((network, endpoint),), user=bool(os.geteuid()))
         sandbox.call("minirt.networks.wiring:detach", _arguments(wiring, state))
         networks.leave(network.name, record.id)
     shelf.replace(replace(record, networks=left))

@@ -9,7 +9,7 @@ from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.errors import Conflict, InvalidSpec, Unsupported
 from minirt.model.spec import HostNetwork, LoopbackNetwork, MadeNetwork, Network
-from minirt.networks.ability import ability, first_time
+from minirt.networks.ability import Ability, ability, first_time
 from minirt.networks.names import hosts_file, machine_servers, resolv_conf
 from minirt.networks.plan import Wiring
 from minirt.networks.ports import Publish, parse_publish
@@ -95,19 +95,23 @@ def _mode(asked: str, networks: Networks, find: Find, *, publishes: bool) -> tup
     able = ability(networks.home)
     if asked not in ("", "default", BRIDGE):
         networks.get(asked)
-        if not able.own or able.program:
+        if not able.own:
             raise Unsupported(
                 f"containers cannot be on the network {asked} here",
-                cause=able.why or "an ordinary user may not make a bridge on this machine",
+                cause=able.why,
                 hint="Leave --network out, or share a container's network: --network container:NAME.",
             )
-        return asked, ()
-    if able.own:
-        told = able.confined and first_time(networks.home, able.confined)
-        return BRIDGE, (f"containers reach nothing outside this machine: {able.confined}",) if told else ()
-    why = f"{able.why}: containers share the machine's network, and its ports"
+        return asked, _told_once(able, networks)
+    if able.by_default:
+        return BRIDGE, _told_once(able, networks)
+    why = f"{able.why or able.confined}: containers share the machine's network, and its ports"
     # Said to those whom it concerns: who asked for a network or a port. A pod's first lesson is not about either.
     return "host", (why,) if (publishes or asked == BRIDGE) and first_time(networks.home, why) else ()
+
+
+def _told_once(able: Ability, networks: Networks) -> tuple[str, ...]:
+    told = able.confined and first_time(networks.home, able.confined)
+    return (f"containers reach nothing outside this machine: {able.confined}",) if told else ()
 
 
 def wanted_ports(record: ContainerRecord) -> tuple[Publish, ...]:
@@ -131,15 +135,14 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         servers = "" if isolated else resolv_conf(record.dns, resolver=False)
         hosts = hosts_file([("127.0.1.1", record.hostname)], record.extra_hosts)
         return NetworkPlan(LoopbackNetwork() if isolated else HostNetwork(), hosts, servers)
-    program = ability(networks.home).program
     places: list[tuple[NetworkRecord, Endpoint]] = []
     try:
-        for wish in () if program else record.networks:
+        for wish in record.networks:
             places.append(networks.join(wish, record.id, _names(record, wish)))
     except BaseException:
         give_up(record, networks, tuple(network.name for network, _ in places))
         raise
-    return _on_bridges(record, networks, places, program)
+    return _on_bridges(record, networks, places)
 
 
 def give_up(record: ContainerRecord, networks: Networks, joined: tuple[str, ...]) -> None:
@@ -153,15 +156,15 @@ def _names(record: ContainerRecord, wish: Wish) -> tuple[str, ...]:
 
 
 def _on_bridges(
-    record: ContainerRecord, networks: Networks, places: list[tuple[NetworkRecord, Endpoint]], program: str
+    record: ContainerRecord, networks: Networks, places: list[tuple[NetworkRecord, Endpoint]]
 ) -> NetworkPlan:
+    able = ability(networks.home)
     servers = record.dns or machine_servers()
-    beyond = [server for server in servers if server.startswith("127.") or server == "::1"]
-    # A name server on the machine's own loopback is out of a container's reach, but not out of the resolver's.
-    resolver = bool(program or beyond or any(network.has_names for network, _ in places))
+    resolver = _has_resolver(record, networks)
     wiring = Wiring(
-        record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers), program
-    )
+        record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers),
+        user=able.user, program=able.program,
+    )  # fmt: skip
     own = [(endpoint.address, record.hostname) for _, endpoint in places] or [("127.0.1.1", record.hostname)]
     gateway = places[0][0].gateway if places else ""
     return NetworkPlan(
@@ -170,6 +173,12 @@ def _on_bridges(
         resolv_conf(record.dns, resolver=resolver),
         tuple(network.name for network, _ in places),
     )
+
+
+def _has_resolver(record: ContainerRecord, networks: Networks) -> bool:
+    # A name server on the machine's own loopback is out of a container's reach, but not out of the resolver's.
+    beyond = any(server.startswith("127.") or server == "::1" for server in record.dns or machine_servers())
+    return beyond or any(networks.get(wish.network).has_names for wish in record.networks)
 
 
 def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPlan:
@@ -187,7 +196,6 @@ def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPl
         claims = [networks.claim_of(wish.network, other.id) for wish in other.networks]
         own = [(claim.address, other.hostname) for claim in claims if claim is not None]
         hosts = hosts_file(own, record.extra_hosts)
-        named = any(networks.get(wish.network).has_names for wish in other.networks)
-        servers = resolv_conf(other.dns, resolver=named or bool(ability(networks.home).program))
+        servers = resolv_conf(other.dns, resolver=_has_resolver(other, networks))
     arguments = {"pid": state.pid, "start_time": state.start_time, "name": other.name}
     return NetworkPlan(MadeNetwork("minirt.networks.wiring:join", arguments), hosts, servers)

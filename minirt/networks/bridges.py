@@ -17,17 +17,18 @@ from pathlib import Path
 
 from minirt.linux import links, nft
 from minirt.linux.processes import is_alive
-from minirt.networks.claims import claims, drop_claim
+from minirt.networks.claims import claims, drop_claim, read_network
 from minirt.networks.records import PREFIX, Network
 from minirt.store.locks import Locks
 
 __all__ = [
     "bring_up",
+    "choice_lock",
+    "ensure_up",
     "free_subnet",
     "in_the_way",
     "is_up",
     "leave_later",
-    "machine_lock",
     "network_lock",
     "sweep",
     "sweep_abandoned",
@@ -39,8 +40,13 @@ _MACHINE_LOCK = "/run/minirt-networks.lock"
 _LINGER = 1.0  # seconds that an empty network stays up: the next container may come at once
 
 
+def choice_lock(home: Path) -> AbstractContextManager[None]:
+    """Held while addresses are chosen. An ordinary user's home has all of them for itself."""
+    return Locks(home / "locks").lock("network-addresses") if os.geteuid() else _machine_lock()
+
+
 @contextlib.contextmanager
-def machine_lock() -> Iterator[None]:
+def _machine_lock() -> Iterator[None]:
     """Several homes choose from one machine's addresses, so one lock orders their choices."""
     fd = os.open(_MACHINE_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -94,6 +100,18 @@ def bring_up(home: Path, network: Network) -> None:
     except BaseException:
         take_down(network)
         raise
+
+
+def ensure_up(home: Path, network: Network) -> None:
+    """In a home's own network, which the one who chose the addresses does not see. Raises ``OSError``."""
+    with network_lock(home, network.name):
+        if links.address_of(network.interface) == network.gateway:
+            return
+        known = {found.interface for name in os.listdir(home / "networks") if (found := read_network(home, name))}
+        for _, name in socket.if_nameindex():
+            if name.startswith(PREFIX) and name not in known:
+                _take_down(name)  # of a network that was removed after its containers had been killed
+        bring_up(home, network)
 
 
 def sweep_abandoned() -> None:

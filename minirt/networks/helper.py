@@ -5,15 +5,14 @@ It sits in the container's network namespace, holds sockets that were made on th
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from minirt.linux import caps, links
+from minirt.linux.descriptors import keep_only
 from minirt.linux.processes import die_with_parent, name_process
 from minirt.networks.forwarding import TcpForwarder, UdpForwarder
 from minirt.networks.listening import Listener
@@ -23,7 +22,7 @@ from minirt.networks.resolver import Names, Resolver, bind_resolver
 
 __all__ = ["start_helper"]
 
-_INTERFACES = ("eth0", "tap0")
+_FIRST = "eth0"
 _LOOPBACK = "127.0.0.1"
 
 
@@ -52,11 +51,12 @@ def _serve(
         name_process(f"mrn:{wiring.container[:11]}")
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         upstream = [one for sockets in servers for one in sockets]
-        _keep_only([*(one.sock for one in listeners), *upstream, *(asked or ())])
+        # Among the others are the container's own pipes, which would never end.
+        keep_only({one.fileno() for one in (*(one.sock for one in listeners), *upstream, *(asked or ()))})
         # From here on it only moves bytes, and reads who has which name.
         caps.set_capabilities(0)
         loop = Loop()
-        address = next((found for name in _INTERFACES if (found := links.address_of(name))), _LOOPBACK)
+        address = links.address_of(_FIRST) or _LOOPBACK
         for one in listeners:
             forwarder = TcpForwarder if one.publish.protocol == "tcp" else UdpForwarder
             forwarder(loop, one.sock, (address, one.publish.container_port))
@@ -65,15 +65,3 @@ def _serve(
         loop.run()
     finally:
         os._exit(1)
-
-
-def _keep_only(sockets: Iterable[socket.socket]) -> None:
-    """Close all other descriptors: among them are the container's own pipes, which would never end."""
-    kept = {sock.fileno() for sock in sockets}
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
-    null = os.open("/dev/null", os.O_RDWR)
-    for number in {0, 1, 2} - kept - {null}:
-        os.dup2(null, number)

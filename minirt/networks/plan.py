@@ -16,8 +16,8 @@ __all__ = ["Wiring"]
 class Wiring:
     """``places`` are the networks with the container's address on each, the one with the default route first.
 
-    ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know. ``user_program`` is the
-    path of slirp4netns, where an ordinary user can have no bridge.
+    ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know. ``user``: the bridges are in
+    the home's own network (an ordinary user's), and ``program`` is the path of what leads out of that, if anything.
     """
 
     container: str
@@ -26,7 +26,8 @@ class Wiring:
     publish: tuple[Publish, ...] = ()
     resolver: bool = False
     servers: tuple[str, ...] = ()
-    user_program: str = ""
+    user: bool = False
+    program: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,5 +45,6 @@ class Wiring:
             publish=tuple(Publish(**entry) for entry in data["publish"]),
             resolver=data["resolver"],
             servers=tuple(data["servers"]),
-            user_program=data["user_program"],
+            user=data["user"],
+            program=data["program"],
         )

@@ -47,20 +47,14 @@ class Networks:
     ) -> Network:
         """Make a network; its bridge comes with its first container.
 
-        Raises InvalidSpec, Conflict (the name or the subnet is taken), Unsupported (not root).
+        Raises InvalidSpec, Conflict (the name or the subnet is taken).
         """
         if not _SHAPE.fullmatch(name):
             raise InvalidSpec(
                 f"invalid network name: {name!r}", hint="A name has letters, digits, '_', '.' and '-' in it."
             )
-        if os.geteuid():
-            raise Unsupported(
-                "networks between containers need root",
-                cause="an ordinary user may not make a bridge on this machine",
-                hint="Containers of one user can share one network with --network container:NAME.",
-            )
         hosts, door = _addresses(subnet, gateway)
-        with self._store.lock("networks"), bridges.machine_lock():
+        with self._store.lock("networks"), bridges.choice_lock(self.home):
             if name in (known.name for known in self.list()):
                 raise Conflict(f"network with name {name} already exists", hint=f"docker network rm {name} removes it.")
             taken = {other.subnet: other.name for other in self.list() if other.subnet}
@@ -133,8 +127,7 @@ class Networks:
                     cause=", ".join(claim.names[0] for claim in self.endpoints(network) if claim.names),
                     hint="Stop these containers, or take them off it: docker network disconnect.",
                 )
-            if bridges.is_up(network):
-                bridges.take_down(network)
+            self._take_down(network)
             directory = self._directory / network.name
             (directory / "network.json").unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -186,7 +179,12 @@ class Networks:
             drop_claim(self.home, network, container)
             known = self.get(network)
             if known.subnet and not bridges.sweep(self.home, known):
-                bridges.take_down(known)
+                self._take_down(known)
+
+    def _take_down(self, network: Network) -> None:
+        """An ordinary user's bridge is out of sight here; it goes when the next one comes up, or with its keeper."""
+        if not os.geteuid() and bridges.is_up(network):
+            bridges.take_down(network)
 
     def claim_of(self, network: str, container: str) -> Endpoint | None:
         return read_claim(self.home, network, container)
@@ -195,11 +193,14 @@ class Networks:
         network = self.get(name)
         if not network.subnet and network.name != BRIDGE:
             raise Unsupported(f"a container cannot be on {network.name} and another network")
+        if os.geteuid():
+            # In the home's own namespace, which only monitors enter: one of them brings it up.
+            return network if bridges.sweep(self.home, network) else self._with_subnet(network)
         if network.subnet and bridges.is_up(network):
             bridges.sweep(self.home, network)
             return network
         try:
-            with bridges.machine_lock():
+            with bridges.choice_lock(self.home):
                 network = self._with_subnet(network)
                 bridges.bring_up(self.home, network)
         except OSError as error:

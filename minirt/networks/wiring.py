@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,7 @@ Leave = tuple[Callable[[], None], Callable[[], None]]
 """What to do when the container has ended: before anybody is told, and after."""
 
 _OWN_NAMESPACE = "/proc/self/ns/net"
+_SETTINGS = (("ip_unprivileged_port_start", b"0"), ("ping_group_range", b"0 2147483647"))
 
 
 def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
@@ -45,7 +47,7 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
     machine = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     listeners: list[Listener] = []
     try:
-        helper = _make(wiring, machine, listeners)
+        helper, place = _make(wiring, machine, listeners)
     except BaseException as error:
         _back(machine)
         if isinstance(error, OSError):
@@ -63,15 +65,18 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         with contextlib.suppress(OSError):
             Path(state_dir, "network.json").write_text(json.dumps(note))
     helpers = [] if helper is None else [helper]
-    return lambda: _release(wiring, helpers), lambda: _leave(wiring, machine, helpers)
+    return lambda: _release(wiring, helpers), lambda: _leave(wiring, place, helpers)
 
 
 def _nothing() -> None:
     """The network is another container's."""
 
 
-def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> int | None:
-    """Most containers need no helper, and do not wait for what only a helper imports."""
+def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> tuple[int | None, int]:
+    """The helper, if there is one, and the namespace where the bridges are.
+
+    Most containers need no helper, and do not wait for what only a helper imports.
+    """
     servers = []
     if wiring.publish or wiring.resolver:
         from minirt.networks.listening import listen_all
@@ -79,17 +84,17 @@ def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> int | None
 
         listeners += listen_all(list(wiring.publish))
         servers = upstream_sockets(wiring.servers) if wiring.resolver else []
-    if wiring.user_program:
-        from minirt.networks.usermode import enter_user_network
+    place = machine
+    if wiring.user:
+        from minirt.networks.homenet import enter_membership
 
-        enter_user_network(wiring.user_program)
-    else:
-        _enter_bridges(wiring, machine)
+        place = enter_membership(Path(wiring.home), wiring.program)
+    _enter_bridges(wiring, place)
     if not listeners and not wiring.resolver:
-        return None
+        return None, place
     from minirt.networks.helper import start_helper
 
-    return start_helper(wiring, listeners, servers)
+    return start_helper(wiring, listeners, servers), place
 
 
 def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
@@ -102,30 +107,47 @@ def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
     except OSError as error:
         raise SandboxError(
             f"cannot join the network of container {arguments['name']}",
-            cause=f"{error.strerror}: it was started by another helper process, which has rights of its own",
-            hint="As an ordinary user, start both containers from one notebook or one program.",
+            cause=f"{error.strerror}: it is not in the user namespace that containers of this home share",
+            hint="Stop that container and start it again.",
         ) from error
     finally:
         os.close(pidfd)
     return _nothing, _nothing
 
 
-def _enter_bridges(wiring: Wiring, machine: int) -> None:
+def _enter_bridges(wiring: Wiring, place: int) -> None:
     unshare(CLONE_NEWNET)
     inside = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         links.loopback_up()
+        _allow_as_docker_does()
         for number, (network, endpoint) in enumerate(wiring.places):
             mine = own(Path(wiring.home), endpoint)
-            _plug(network, mine, f"eth{number}", inside, machine, default=number == 0)
+            _plug(wiring, (network, mine), f"eth{number}", inside, place, default=number == 0)
     finally:
         os.close(inside)
 
 
-def _plug(network: Network, endpoint: Endpoint, name: str, inside: int, machine: int, *, default: bool) -> None:
-    """A pair of interfaces between the bridge and the namespace ``inside``, where this process is and stays."""
-    setns(machine, CLONE_NEWNET)
+def _allow_as_docker_does() -> None:
+    """Users in the container may answer on every port, and ping."""
+    for name, value in _SETTINGS:
+        with contextlib.suppress(OSError):
+            fd = os.open(f"/proc/sys/net/ipv4/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, value)
+            os.close(fd)
+
+
+def _plug(wiring: Wiring, at: tuple[Network, Endpoint], name: str, inside: int, place: int, *, default: bool) -> None:
+    """A pair of interfaces between the bridge in the namespace ``place`` and the namespace ``inside``, where this
+    process is and stays.
+    """
+    network, endpoint = at
+    setns(place, CLONE_NEWNET)
     try:
+        if wiring.user:
+            from minirt.networks.bridges import ensure_up
+
+            ensure_up(Path(wiring.home), network)
         links.delete_link(endpoint.interface)  # of a container that was killed a moment ago
         links.add_veth(endpoint.interface, network.interface, name, inside, endpoint.mac)
     finally:
@@ -153,7 +175,7 @@ def _release(wiring: Wiring, helpers: list[int]) -> None:
             os.waitpid(helper, 0)
 
 
-def _leave(wiring: Wiring, machine: int, helpers: list[int]) -> None:
+def _leave(wiring: Wiring, place: int, helpers: list[int]) -> None:
     """The end is told: this process has nothing else to do any more."""
     _release(wiring, helpers)
     if not wiring.places:
@@ -161,7 +183,7 @@ def _leave(wiring: Wiring, machine: int, helpers: list[int]) -> None:
     from minirt.networks.bridges import leave_later
 
     name_process("mrt-net-end")
-    _back(machine)
+    _back(place)
     # Whoever reads what the container wrote waits until all who could still write have closed it.
     os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
     leave_later(Path(wiring.home), [network for network, _ in wiring.places])
@@ -170,30 +192,36 @@ def _leave(wiring: Wiring, machine: int, helpers: list[int]) -> None:
 def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
     """``docker network connect`` for a running container: one more interface, in the sandbox's worker."""
     wiring = Wiring.from_json(arguments)
-    machine, inside = _both_namespaces(arguments)
+    place, inside = _where_bridges_are(wiring), _namespace_of(arguments)
     setns(inside, CLONE_NEWNET)
     for network, endpoint in wiring.places:
-        taken = {name for _, name in _interfaces()}
+        taken = {name for _, name in socket.if_nameindex()}
         name = next(f"eth{number}" for number in range(64) if f"eth{number}" not in taken)
-        _plug(network, endpoint, name, inside, machine, default=not taken - {"lo"})
+        _plug(wiring, (network, endpoint), name, inside, place, default=not taken - {"lo"})
 
 
 def detach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:
     """``docker network disconnect``: the machine's end goes, and the container's with it."""
-    for _, endpoint in Wiring.from_json(arguments).places:
+    wiring = Wiring.from_json(arguments)
+    setns(_where_bridges_are(wiring), CLONE_NEWNET)
+    for _, endpoint in wiring.places:
         links.delete_link(endpoint.interface)
 
 
-def _interfaces() -> list[tuple[int, str]]:
-    import socket
+def _where_bridges_are(wiring: Wiring) -> int:
+    if not wiring.user:
+        return os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    from minirt.networks.homenet import open_home_network
 
-    return socket.if_nameindex()
+    place = open_home_network(Path(wiring.home))
+    if place is None:
+        raise SandboxError("the containers' network is gone", hint="Start the container again.")
+    return place
 
 
-def _both_namespaces(arguments: Mapping[str, Any]) -> tuple[int, int]:
+def _namespace_of(arguments: Mapping[str, Any]) -> int:
     pidfd = open_process(arguments["pid"], arguments["start_time"])
     if pidfd is None:
         raise ContainerNotRunning("the container is not running")
     os.close(pidfd)
-    machine = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-    return machine, os.open(f"/proc/{arguments['pid']}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    return os.open(f"/proc/{arguments['pid']}/ns/net", os.O_RDONLY | os.O_CLOEXEC)

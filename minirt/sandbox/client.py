@@ -213,7 +213,7 @@ class Sandbox:
                 spawner.close()
                 spawner = None
             if spawner is None:
-                spawner = _SpawnerProcess(self.machine, self._preload)
+                spawner = _SpawnerProcess(self.machine, self.home, self._preload)
                 self._spawner = spawner
             return spawner
 
@@ -221,7 +221,7 @@ class Sandbox:
 class _SpawnerProcess:
     """The child process and our end of its socket."""
 
-    def __init__(self, machine: Machine, preload: Sequence[str]) -> None:
+    def __init__(self, machine: Machine, home: Path, preload: Sequence[str]) -> None:
         self.owner = os.getpid()
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.words = os.memfd_create("minirt-spawner-stderr")
@@ -229,6 +229,7 @@ class _SpawnerProcess:
         user = not machine.root and machine.isolation == "namespaces"
         settings = {
             "socket": theirs.fileno(),
+            "home": str(home.absolute()),
             "path": [root, *(path for path in sys.path if os.path.isabs(path) and path != root)],
             "preload": list(preload),
             "uid_map": [[m.inside, m.outside, m.count] for m in machine.uid_map] if user else [],

@@ -15,15 +15,17 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from minirt.errors import SandboxError, Unsupported
 from minirt.linux import caps, seccomp
-from minirt.linux.namespaces import enter_user_namespace, make_user_namespace
+from minirt.linux.namespaces import enter_user_namespace
 from minirt.linux.processes import boot_id, name_process
 from minirt.model.spec import DEFAULT_CAPABILITIES, IdMapping
 from minirt.sandbox.joiner import run_joiner
 from minirt.sandbox.monitor import run_monitor
+from minirt.sandbox.user_namespace import home_user_namespace
 from minirt.sandbox.wire import Channel, error_to_json
 from minirt.sandbox.worker import run_worker
 
@@ -34,15 +36,16 @@ class _Spawner:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.sock = socket.socket(fileno=settings["socket"])
         self.maps = tuple(tuple(IdMapping(*entry) for entry in settings[key]) for key in ("uid_map", "gid_map"))
+        self.home = Path(settings["home"])
         self.user_namespace: int | None = None
         self.refused: OSError | None = None
 
     def make_user_namespace(self) -> None:
-        """All containers of an ordinary user share one user namespace, made once: mapping ids takes a few ms."""
+        """All containers of an ordinary user's home share one user namespace, made once: mapping ids takes a few ms."""
         if not self.maps[0]:
             return
         try:
-            self.user_namespace = make_user_namespace(*self.maps)
+            self.user_namespace = home_user_namespace(self.home, self.maps)
         except OSError as error:
             self.refused = error
 

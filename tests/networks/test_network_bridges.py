@@ -14,11 +14,18 @@ from minirt.errors import CommandNotFound, Conflict, InvalidSpec, NetworkNotFoun
 from minirt.linux import links
 
 BASE = "minirt/base"
+# glibc's way of asking, or busybox's.
+_ASK = """ask() {
+  if command -v getent >/dev/null; then getent hosts "$1"; else
+    nslookup "$1" 2>/dev/null | sed -n '/^Name/,$s/^Address[^:]*: *//p' | grep .
+  fi
+}
+"""
 
 
 def _names(engine: Engine, *names: str, network: str = "lan") -> str:
     """What a fresh container on the network makes of names."""
-    script = "; ".join(f"getent hosts {name} || echo no {name}" for name in names)
+    script = _ASK + "; ".join(f"ask {name} || echo no {name}" for name in names)
     output = engine.containers.run(BASE, ["sh", "-c", script], network=network, remove=True)
     assert isinstance(output, bytes)
     return output.decode()
@@ -45,6 +52,7 @@ def test_a_name_is_known_only_while_its_container_runs_and_on_its_network(
 
 def test_the_default_bridge_has_no_names(bridged: Engine, look: Any) -> None:
     """As with docker: addresses yes, names no."""
+    look.needs_default_bridge(bridged)
     first = look.sleeper(bridged, "first", network="bridge")
     assert first.attrs["NetworkSettings"]["IPAddress"].startswith("172.30.")
     assert "no first" in _names(bridged, "first", network="bridge")
@@ -63,7 +71,8 @@ def test_networks_are_kept_apart(bridged: Engine, lan: Network, look: Any) -> No
     web, stranger = look.sleeper(bridged, "web", network="lan"), look.sleeper(bridged, "stranger", network="other")
     with look.server(look.namespace(web), 8000):
         assert look.greeting(look.namespace(stranger), look.address(web), 8000) == ""
-        assert look.greeting("/proc/self/ns/net", look.address(web), 8000).startswith("from")
+        if not os.geteuid():
+            assert look.greeting("/proc/self/ns/net", look.address(web), 8000).startswith("from")
 
 
 def test_what_goes_out_has_the_machines_address(bridged: Engine, look: Any, outside: str) -> None:
@@ -94,7 +103,7 @@ def test_two_containers_share_one_network(bridged: Engine, lan: Network, look: A
     """container:NAME: the same interfaces and the same names."""
     web = look.sleeper(bridged, "web", network="lan")
     output = bridged.containers.run(
-        BASE, ["sh", "-c", "readlink /proc/self/ns/net; getent hosts web"], network="container:web", remove=True
+        BASE, ["sh", "-c", f"{_ASK}readlink /proc/self/ns/net; ask web"], network="container:web", remove=True
     )
     namespace, line = output.decode().splitlines()
     assert namespace == os.readlink(f"/proc/{web.state.pid}/ns/net")
@@ -158,9 +167,9 @@ def test_the_bridge_goes_with_the_last_container(bridged: Engine, lan: Network, 
     home = bridged.store.home
     one, two = (look.sleeper(bridged, name, network="lan") for name in ("one", "two"))
     one.kill()
-    assert lan.stored.interface in look.bridges(home)
+    assert look.bridges(home)
     two.kill()
-    assert look.eventually(lambda: lan.stored.interface not in look.bridges(home))
+    assert look.eventually(lambda: not look.bridges(home))
     assert not look.helpers(one.id) + look.helpers(two.id)
 
 
@@ -172,8 +181,8 @@ def test_a_killed_monitor_leaves_nothing_for_good(bridged: Engine, lan: Network,
     assert look.eventually(lambda: not look.helpers(web.id))
     assert look.eventually(lambda: not web.state.alive)
     bridged.networks.prune()
-    assert lan.stored.interface not in look.bridges(bridged.store.home)
-    assert "no web" in _names(bridged, "web", network="bridge")
+    assert look.eventually(lambda: not look.bridges(bridged.store.home))
+    assert "no web" in _names(bridged, "web")
 
 
 def test_a_start_that_fails_gives_everything_back(bridged: Engine, lan: Network, look: Any) -> None:
@@ -181,9 +190,10 @@ def test_a_start_that_fails_gives_everything_back(bridged: Engine, lan: Network,
     with pytest.raises(CommandNotFound):
         bridged.containers.run(BASE, ["no-such-program"], network="lan", remove=True)
     assert lan.attrs["Containers"] == {}
-    assert look.eventually(lambda: lan.stored.interface not in look.bridges(bridged.store.home))
+    assert look.eventually(lambda: not look.bridges(bridged.store.home))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's bridges go with their keeper")
 def test_a_bridge_whose_home_is_gone_is_taken_down(bridged: Engine, lan: Network, look: Any) -> None:
     """Somebody removed a whole home: the next network that comes up tidies after it."""
     links.add_bridge(f"mrt-lost{os.getpid() % 10**6}", "02:42:00:00:00:99")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from minirt.engine import Engine
+from minirt.engine.networks import Network
 from minirt.errors import InvalidSpec, SandboxError
 
 BASE = "minirt/base"
@@ -22,6 +23,7 @@ def _free_port() -> int:
 
 def test_a_published_tcp_port_leads_into_the_container(bridged: Engine, look: Any) -> None:
     """Both ways, megabytes, and the end of the sending side is passed on."""
+    look.needs_default_bridge(bridged)
     port = _free_port()
     web = look.sleeper(bridged, "web", network="bridge", ports={"80/tcp": ("127.0.0.1", port)})
     assert web.ports == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
@@ -51,34 +53,36 @@ def test_a_published_udp_port_leads_into_the_container(bridged: Engine, look: An
             client.close()
 
 
-def test_a_port_is_free_again_when_its_container_has_ended(bridged: Engine, look: Any) -> None:
+def test_a_port_is_free_again_when_its_container_has_ended(bridged: Engine, lan: Network, look: Any) -> None:
     """Also after a kill; and inspect says so."""
     port = _free_port()
-    web = look.sleeper(bridged, "web", ports={"80/tcp": port})
+    web = look.sleeper(bridged, "web", network="lan", ports={"80/tcp": port})
     web.kill()
     assert web.ports == {}
-    again = look.sleeper(bridged, "again", ports={"80/tcp": port})
+    again = look.sleeper(bridged, "again", network="lan", ports={"80/tcp": port})
     assert again.ports["80/tcp"][0]["HostPort"] == str(port)
 
 
-def test_a_busy_port_is_refused_and_nothing_is_left(bridged: Engine, look: Any) -> None:
+def test_a_busy_port_is_refused_and_nothing_is_left(bridged: Engine, lan: Network, look: Any) -> None:
     """Docker's sentence and exit code; no claim, no container with remove."""
     with socket.socket() as sock:
         sock.bind(("0.0.0.0", 0))
         sock.listen()
         port = sock.getsockname()[1]
         with pytest.raises(SandboxError, match="port is already allocated") as caught:
-            bridged.containers.run(BASE, ["true"], ports={"80/tcp": port}, remove=True)
+            bridged.containers.run(BASE, ["true"], network="lan", ports={"80/tcp": port}, remove=True)
     assert caught.value.exit_code == 125
     assert bridged.containers.list(all=True) == []
-    assert bridged.networks.get("bridge").attrs["Containers"] == {}
+    assert lan.attrs["Containers"] == {}
 
 
-def test_publish_all_takes_what_is_exposed_and_expose_alone_publishes_nothing(bridged: Engine, look: Any) -> None:
+def test_publish_all_takes_what_is_exposed_and_expose_alone_publishes_nothing(
+    bridged: Engine, lan: Network, look: Any
+) -> None:
     """-P gives every exposed port one of the machine's; without it there is none."""
-    quiet = look.sleeper(bridged, "quiet", exposed_ports=["80/tcp"])
+    quiet = look.sleeper(bridged, "quiet", network="lan", exposed_ports=["80/tcp"])
     assert quiet.ports == {"80/tcp": None}
-    loud = look.sleeper(bridged, "loud", exposed_ports=["80/tcp", "53/udp"], publish_all_ports=True)
+    loud = look.sleeper(bridged, "loud", network="lan", exposed_ports=["80/tcp", "53/udp"], publish_all_ports=True)
     assert all(int(loud.ports[port][0]["HostPort"]) > 1023 for port in ("80/tcp", "53/udp"))
 
 
@@ -98,9 +102,9 @@ def test_ports_of_a_shared_network_belong_to_its_owner(bridged: Engine, look: An
         bridged.containers.create(BASE, ["true"], network="container:web", ports={"80/tcp": 80})
 
 
-def test_nobody_listens_inside(bridged: Engine, look: Any) -> None:
+def test_nobody_listens_inside(bridged: Engine, lan: Network, look: Any) -> None:
     """The connection is made and closed at once, as docker's proxy does it."""
-    web = look.sleeper(bridged, "web", ports={"80/tcp": None})
+    web = look.sleeper(bridged, "web", network="lan", ports={"80/tcp": None})
     port = int(web.ports["80/tcp"][0]["HostPort"])
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), 5) as client:
