@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator
+from json.encoder import encode_basestring
 
 from minirt.model.spec import LogLimits
 from minirt.sandbox.state import now
 
 __all__ = ["Log"]
 
+_ESCAPED = re.compile(rb'["\\\x00-\x09\x0b-\x1f\x80-\xff]')
 _LONGEST_LINE = 16 * 1024  # docker's limit; longer lines become several records
 
 
@@ -26,8 +28,12 @@ class Log:
 
     def write(self, stream: str, data: bytes) -> None:
         """Take what was read; complete lines are on disk afterwards."""
-        *lines, rest = (self._partial.pop(stream, b"") + data).split(b"\n")
-        records = [piece for line in lines for piece in _pieces(line + b"\n")]
+        held = self._partial.pop(stream, b"")
+        *lines, rest = (held + data).split(b"\n") if held else data.split(b"\n")
+        if lines and max(map(len, lines)) <= _LONGEST_LINE:
+            records = [line + b"\n" for line in lines]
+        else:
+            records = [piece for line in lines for piece in _pieces(line + b"\n")]
         while len(rest) > _LONGEST_LINE:
             piece, rest = _cut(rest)
             records.append(piece)
@@ -44,18 +50,29 @@ class Log:
     def _append(self, stream: str, records: list[bytes]) -> None:
         if not records:
             return
-        time = now()
-        texts = [
-            json.dumps({"log": record.decode("utf-8", "replace"), "stream": stream, "time": time}, ensure_ascii=False)
-            for record in records
-        ]
-        for data in _batches([text.encode() + b"\n" for text in texts], self._limits.max_size):
+        end = f', "stream": "{stream}", "time": "{now()}"}}\n'
+        for data in self._batches(records, end):
             try:
                 self._make_room(len(data))
                 # One write, so that a reader never sees half a batch.
                 self._size += os.write(self._fd, data)
             except OSError:
                 pass  # a full disk must not stop the container; the reader sees what there was room for
+
+    def _batches(self, records: list[bytes], end: str) -> Iterator[bytes]:
+        """All objects at once, or as many at a time as one file may hold."""
+        most = self._limits.max_size
+        if not most:
+            yield _lines(records, end)
+            return
+        batch = b""
+        for record in records:
+            line = _line(record, end).encode()
+            if batch and len(batch) + len(line) > most:
+                yield batch
+                batch = b""
+            batch += line
+        yield batch
 
     def _make_room(self, size: int) -> None:
         """``log`` becomes ``log.1``, and so on; the oldest goes (docker's ``max-size`` and ``max-file``)."""
@@ -74,15 +91,19 @@ class Log:
         self._fd, self._size = fresh, 0
 
 
-def _batches(lines: list[bytes], most: int) -> Iterator[bytes]:
-    """All lines at once, or as many at a time as one file may hold."""
-    batch = b""
-    for line in lines if most else []:
-        if batch and len(batch) + len(line) > most:
-            yield batch
-            batch = b""
-        batch += line
-    yield batch if most else b"".join(lines)
+def _line(record: bytes, end: str) -> str:
+    """One object. Its two other values need no escape; a quarter of the time that ``json.dumps`` of all three takes."""
+    return f'{{"log": {encode_basestring(record.decode("utf-8", "replace"))}{end}'
+
+
+def _lines(records: list[bytes], end: str) -> bytes:
+    """All objects at once. Text that needs no escape, which is nearly all, is not looked at line by line."""
+    text = b"".join(records)
+    if text.count(b"\n") == len(records) and _ESCAPED.search(text) is None:
+        start = b'{"log": "'
+        turn = b'\\n"' + end.encode() + start
+        return (start + text.replace(b"\n", turn)).removesuffix(start)
+    return "".join([_line(record, end) for record in records]).encode()
 
 
 def _open(path: str) -> int:
