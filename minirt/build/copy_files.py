@@ -16,13 +16,20 @@ from typing import Any
 from minirt.build.modes import ModeChange
 from minirt.build.selection import Item, resolve
 from minirt.errors import CopyFailed
-from minirt.layers.metadata import note_owner
+from minirt.layers.holes import data_ranges
+from minirt.layers.metadata import note_owner, read_xattrs
+from minirt.snapshots.early import EarlyPack
 
-__all__ = ["Target", "copy_content", "copy_one", "dress", "items_from_json", "items_to_json", "set_owner"]
+__all__ = [
+    "Target", "copy_content", "copy_one", "copy_packing", "dress", "items_from_json", "items_to_json", "set_owner",
+    "set_times",
+]  # fmt: skip
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_AND_READ = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 24
+_SMALL = 1 << 20  # bytes of a file that passes through memory in one piece
 _NO_SUCH_ID = (errno.EINVAL, errno.EPERM)
 
 
@@ -32,6 +39,7 @@ class Target:
 
     ``upper`` is the overlay's upper directory: what is new goes straight into it, which takes a third of the time
     that the overlay takes to make a file. Set it only for a single source, as the overlay does not notice.
+    ``packing`` gets every entry as it is written; it wants them in the order of a walk, and ``upper`` set.
     """
 
     root: str
@@ -40,6 +48,7 @@ class Target:
     epoch: int | None = None
     parents_owner: tuple[int, int] = (0, 0)
     upper: str | None = None
+    packing: EarlyPack | None = None
     links: dict[tuple[int, int], str] = field(default_factory=dict)
     files: int = 0
     bytes: int = 0
@@ -70,6 +79,11 @@ def dress(target: Target, fd: int, item: Item, *, directory: bool = False) -> No
             os.setxattr(fd, key, value)
         except OSError:
             continue  # as BuildKit: a file system without attributes still gets the file
+    set_times(target, fd, item)
+
+
+def set_times(target: Target, fd: int, item: Item) -> None:
+    """The source's, or the epoch."""
     os.utime(fd, ns=_times(target, item))
 
 
@@ -173,6 +187,45 @@ def copy_content(target: Target, source_fd: int, source_name: str, made_fd: int,
     return written
 
 
+def copy_packing(target: Target, source_fd: int, made_fd: int, name: str, item: Item, path: str) -> int:
+    """One new plain file, which goes into the layer at once, at ``path``; returns its size in bytes."""
+    assert target.packing is not None
+    reader = os.open(name, _READ, dir_fd=source_fd)
+    try:
+        mode = _mode(target, item, directory=False)
+        writer = os.open(name, _WRITE_AND_READ, mode & 0o777, dir_fd=made_fd)
+        try:
+            if item.size < _SMALL:
+                content = _through_memory(reader, writer, item.size)
+            else:
+                content = _poured(reader, writer, item.size)
+            _finish_file(target, writer, item, mode)
+            status = os.fstat(writer)
+            target.packing.take(path, status, read_xattrs(writer), content, linked=False)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+    return status.st_size
+
+
+def _through_memory(reader: int, writer: int, expected: int) -> bytes | int:
+    """Copy a small file: its bytes, or ``writer`` where one read or one write was not all of it."""
+    data = os.read(reader, expected + 1)  # no more: the room asked for is made ready before a byte is read
+    if len(data) == expected and (not data or os.write(writer, data) == len(data)):
+        return data
+    os.lseek(reader, 0, os.SEEK_SET)
+    os.lseek(writer, 0, os.SEEK_SET)
+    return _poured(reader, writer, expected)
+
+
+def _poured(reader: int, writer: int, expected: int) -> int:
+    """Copy a file: ``writer``, to be read from its start."""
+    _pour(reader, writer, expected)
+    os.lseek(writer, 0, os.SEEK_SET)
+    return writer
+
+
 def _finish_file(target: Target, fd: int, item: Item, mode: int) -> None:
     owner = target.owner or (item.uid, item.gid)
     if owner != (0, 0):
@@ -184,7 +237,7 @@ def _finish_file(target: Target, fd: int, item: Item, mode: int) -> None:
             os.setxattr(fd, key, value)
         except OSError:
             continue
-    os.utime(fd, ns=_times(target, item))
+    set_times(target, fd, item)
 
 
 def _linked(first: str, made_fd: int, name: str) -> bool:
@@ -198,25 +251,55 @@ def _linked(first: str, made_fd: int, name: str) -> bool:
 
 
 def _pour(reader: int, writer: int, expected: int) -> int:
-    """All bytes, by the kernel where it can (shared blocks on Btrfs and XFS), otherwise by hand."""
+    """All bytes, by the kernel where it can (shared blocks on Btrfs and XFS), otherwise by hand; holes stay holes."""
+    status = os.fstat(reader)
+    if expected >= _SMALL and status.st_blocks * 512 < status.st_size:
+        _pour_sparse(reader, writer, min(expected, status.st_size))
+        return min(expected, status.st_size) + _pour_rest(reader, writer)
+    done = _pour_part(reader, writer, expected)
+    return done + (_pour_rest(reader, writer) if done >= expected else 0)
+
+
+def _pour_sparse(reader: int, writer: int, size: int) -> None:
+    for start, end in data_ranges(reader, size):
+        os.lseek(reader, start, os.SEEK_SET)
+        os.lseek(writer, start, os.SEEK_SET)
+        _pour_part(reader, writer, end - start)
+    os.ftruncate(writer, size)
+    os.lseek(reader, size, os.SEEK_SET)
+    os.lseek(writer, size, os.SEEK_SET)
+
+
+def _pour_part(reader: int, writer: int, size: int) -> int:
     done = 0
     try:
-        while expected:
-            count = os.copy_file_range(reader, writer, _CHUNK)
+        while done < size:
+            count = os.copy_file_range(reader, writer, min(_CHUNK, size - done))
             if not count:
                 return done
             done += count
-            if done >= expected:
-                break
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-    while data := os.read(reader, 1 << 20):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(writer, view) :]
+    while done < size and (data := os.read(reader, min(_SMALL, size - done))):
+        _write_all(writer, data)
         done += len(data)
     return done
+
+
+def _pour_rest(reader: int, writer: int) -> int:
+    """What a file has grown by since it was listed."""
+    done = 0
+    while data := os.read(reader, _SMALL):
+        _write_all(writer, data)
+        done += len(data)
+    return done
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def items_from_json(data: Sequence[Sequence[Any]]) -> list[Item]:

@@ -15,7 +15,8 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from minirt.build.copy_files import Target, copy_content, copy_one, dress, set_owner
+from minirt.build.copy_files import Target, copy_content, copy_one, dress, set_owner, set_times
+from minirt.build.copy_packing import TreePacking
 from minirt.build.selection import Item
 from minirt.errors import CopyFailed
 
@@ -113,25 +114,41 @@ def _upper_twin(target: Target, made: int) -> int:
 
 def _copy_tree(target: Target, source: str, items: Sequence[Item], full: str) -> None:
     levels = [_enter_top(target, source, items[0], full)]
+    packing = None
     try:
+        if target.packing is not None:
+            packing = TreePacking(target.packing, levels[0].new(target), target, levels[0].past, items)
         for item in items[1:]:
             directory, _, name = item.path.rpartition("/")
             while levels[-1].path != directory:
-                _leave(target, levels.pop())
-            level = levels[-1]
+                _leave(target, levels.pop(), packing)
             if stat.S_ISDIR(item.mode):
-                levels.append(_enter(target, level, name, item))
-            elif name in level.past:
-                copy_one(target, level.source, name, level.made, name, item, fresh=False)
-            elif stat.S_ISREG(item.mode) and item.links == 1:
-                level.waiting.append(item)
+                levels.append(_enter(target, levels[-1], name, item, packing))
             else:
-                copy_one(target, level.source, name, level.new(target), name, item, fresh=True)
+                _copy_entry(target, levels[-1], name, item, packing)
         while levels:
-            _leave(target, levels.pop())
+            _leave(target, levels.pop(), packing)
+        if packing is not None:
+            packing.finish()
     finally:
         for level in levels:
             level.close()
+        if packing is not None:
+            packing.close()
+
+
+def _copy_entry(target: Target, level: _Level, name: str, item: Item, packing: TreePacking | None) -> None:
+    fresh = name not in level.past
+    if fresh and stat.S_ISREG(item.mode) and item.links == 1:
+        if packing is not None:
+            packing.file(target, level.source, level.new(target), name, item)
+        else:
+            level.waiting.append(item)
+        return
+    made = level.new(target) if fresh else level.made
+    copy_one(target, level.source, name, made, name, item, fresh=fresh)
+    if packing is not None:
+        packing.entry(item, level.new(target), name)
 
 
 def _enter_top(target: Target, source: str, item: Item, full: str) -> _Level:
@@ -144,7 +161,7 @@ def _enter_top(target: Target, source: str, item: Item, full: str) -> _Level:
     return _Level("", source_fd, made, frozenset(os.listdir(made)), item, finish=False)
 
 
-def _enter(target: Target, level: _Level, name: str, item: Item) -> _Level:
+def _enter(target: Target, level: _Level, name: str, item: Item, packing: TreePacking | None) -> _Level:
     fresh = name not in level.past
     parent = level.new(target) if fresh else level.made
     if fresh:
@@ -157,13 +174,19 @@ def _enter(target: Target, level: _Level, name: str, item: Item) -> _Level:
         raise
     source = os.open(name, _DIRECTORY, dir_fd=level.source)
     past = frozenset() if fresh else frozenset(os.listdir(made))
-    return _Level(item.path, source, made, past, item, finish=True, direct=made if fresh else -1)
+    entered = _Level(item.path, source, made, past, item, finish=True, direct=made if fresh else -1)
+    if packing is not None:
+        dress(target, made, item, directory=True)
+        packing.directory(item, entered.new(target))
+    return entered
 
 
-def _leave(target: Target, level: _Level) -> None:
+def _leave(target: Target, level: _Level, packing: TreePacking | None) -> None:
     """Times last: filling a directory changes its time."""
     _copy_waiting(target, level)
-    if level.finish:
+    if level.finish and packing is not None:
+        set_times(target, level.made, level.item)
+    elif level.finish:
         dress(target, level.made, level.item, directory=True)
     level.close()
     target.files += 1

@@ -9,15 +9,18 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minirt.build.copy_files import Target, items_from_json, set_owner
+from minirt.build.copy_packing import can_pack
 from minirt.build.copy_worker import copy_found, make_directories
 from minirt.build.modes import ModeChange
 from minirt.build.room import check_room
 from minirt.build.selection import Found, Item
 from minirt.errors import InvalidSpec
+from minirt.snapshots.early import EarlyPack
 from minirt.snapshots.union import Union
 from minirt.snapshots.users import lookup_user
 from minirt.store.files import storage_errors
@@ -35,11 +38,23 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
         target.upper = arguments["upper"] if len(sources) == 1 else None
         for top, found, items in sources:
             check_room(root, items, found.name)
-            _transfer_one(arguments, target, top, found, items)
+            with _packing(arguments, target, items):
+                _transfer_one(arguments, target, top, found, items)
             if arguments.get("whole") and found.place and stat.S_ISDIR(items[0].mode):
                 _dress_top(target, root, items[0])
     unknown = [] if not arguments["chown"] else unknown_names(arguments["chown"], root)
     return {"files": target.files, "bytes": target.bytes, "unknown": unknown}
+
+
+@contextmanager
+def _packing(arguments: dict[str, Any], target: Target, items: Sequence[Item]) -> Iterator[None]:
+    """Have the layer packed while a single tree is written, where that can be."""
+    early = arguments.get("early")
+    if target.upper is None or early is None or not can_pack(items):
+        yield
+        return
+    with EarlyPack.of(early, arguments["epoch"]) as target.packing:
+        yield
 
 
 def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Found, items: Sequence[Item]) -> None:

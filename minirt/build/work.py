@@ -119,7 +119,9 @@ def check_copy(one: Copy | Add) -> None:
                 )
 
 
-def transfer_arguments(job: Job, state: StageState, one: Copy | Add, root: RootFilesystem) -> dict[str, object]:
+def transfer_arguments(
+    job: Job, state: StageState, one: Copy | Add, root: RootFilesystem, where: Path
+) -> dict[str, object]:
     unpack = one.unpack is not False if isinstance(one, Add) else False
     return {
         "destination": copy_destination(state, one),
@@ -129,6 +131,7 @@ def transfer_arguments(job: Job, state: StageState, one: Copy | Add, root: RootF
         "unpack": unpack,
         "from": None,
         "upper": root.upper if isinstance(root, OverlayRoot) else None,
+        "early": job.tools.snapshots.early(where),
     }
 
 
@@ -206,7 +209,7 @@ class CopyFromTree:
             for part in self.gathered
             for source in part.sources
         ]
-        arguments = transfer_arguments(self.job, self.state, self.one, root)
+        arguments = transfer_arguments(self.job, self.state, self.one, root, where)
         with memory_file(json.dumps(rows, separators=(",", ":")).encode()) as listing, located(self.one):
             call = self.job.tools.sandbox.call
             done = call(f"{_FILEWORK}:transfer", arguments, root=root, fds=[listing], cancel=self.job.cancel)
@@ -264,7 +267,7 @@ class CopyFromImage:
     def perform(self, root: RootFilesystem, where: Path) -> None:
         view = self._view()
         origin = {**self._selection(), "lowers": source_layers(view), "plain": isinstance(view, TreeRoot)}
-        arguments = {**transfer_arguments(self.job, self.state, self.one, root), "from": origin}
+        arguments = {**transfer_arguments(self.job, self.state, self.one, root, where), "from": origin}
         with located(self.one):
             call = self.job.tools.sandbox.call
             done = call(f"{_FILEWORK}:transfer", arguments, root=root, cancel=self.job.cancel)

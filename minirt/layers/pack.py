@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Generator, Iterable, Iterator
@@ -13,7 +12,9 @@ from typing import BinaryIO
 
 from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath, flags
+from minirt.layers.blob_file import BlobFile
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
+from minirt.layers.outflow import Outflow
 from minirt.layers.streams import HashingSink
 from minirt.layers.tar_write import (
     BLOCK_DEVICE,
@@ -30,9 +31,8 @@ from minirt.layers.tar_write import (
 from minirt.layers.whiteouts import OPAQUE, PREFIX
 from minirt.model.digest import Digest
 
-__all__ = ["PackResult", "WhiteoutRecord", "pack"]
+__all__ = ["PackResult", "Packing", "WhiteoutRecord", "pack"]
 
-_BUFFER = 1 << 20
 _READ = flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 _KINDS = {
     stat.S_IFREG: FILE,
@@ -66,7 +66,7 @@ class PackResult:
 def pack(
     changes: Iterable[Change],
     upper: Path,
-    out: BinaryIO | HashingSink,
+    out: BinaryIO | HashingSink | BlobFile,
     *,
     source_date_epoch: int | None = None,
 ) -> PackResult:
@@ -79,16 +79,11 @@ def pack(
     Raises :class:`LayerError` for a file that is named like a whiteout, :class:`OSError` if one cannot be read;
     errors of ``out`` pass.
     """
-    latest = None if source_date_epoch is None else source_date_epoch * 1_000_000_000
-    with Beneath(upper) as beneath, _finished(changes):
-        packing = _Packing(beneath, _Buffer(out), latest)
+    with Beneath(upper) as beneath, _finished(changes), Outflow(out) as flow:
+        packing = Packing(beneath, flow, source_date_epoch)
         for change in changes:
             packing.take(change)
-    packing.buffer.add(END)
-    packing.buffer.flush()
-    return PackResult(
-        packing.buffer.digest(), packing.buffer.size, packing.content, packing.entries, tuple(packing.whiteouts)
-    )
+        return packing.finish()
 
 
 @contextmanager
@@ -102,19 +97,33 @@ def _finished(changes: Iterable[Change]) -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class _Packing:
+class Packing:
+    """A layer under way: see :func:`pack`. Changes are taken in the order of :func:`~minirt.layers.changes.changes`."""
+
     beneath: Beneath
-    buffer: _Buffer
-    latest: int | None
+    flow: Outflow
+    source_date_epoch: int | None = None
+    latest: int | None = None
     content: int = 0
     entries: int = 0
     whiteouts: list[WhiteoutRecord] = field(default_factory=list)
     names: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
-    def take(self, change: Change) -> None:
+    def __post_init__(self) -> None:
+        if self.source_date_epoch is not None:
+            self.latest = self.source_date_epoch * 1_000_000_000
+
+    def finish(self) -> PackResult:
+        """End the archive."""
+        self.flow.add(END)
+        self.flow.finish()
+        return PackResult(self.flow.digest(), self.flow.size, self.content, self.entries, tuple(self.whiteouts))
+
+    def take(self, change: Change, content: bytes | int | None = None) -> None:
+        """The next change. A file's ``content`` may be at hand, or the file be open; otherwise it is opened here."""
         self.entries += 1
         if isinstance(change, Present):
-            self._present(change)
+            self._present(change, content)
             return
         directory, _, name = change.path.rpartition("/")
         if isinstance(change, Whiteout):
@@ -122,9 +131,9 @@ class _Packing:
         else:
             marker = f"{change.path}/{OPAQUE}" if change.path else OPAQUE
         self.whiteouts.append(WhiteoutRecord(change.path, isinstance(change, Opaque)))
-        self.buffer.add(entry_header(os.fsencode(marker), FILE))
+        self.flow.add(entry_header(os.fsencode(marker), FILE))
 
-    def _present(self, change: Present) -> None:
+    def _present(self, change: Present, content: bytes | int | None) -> None:
         if change.path.rpartition("/")[2].startswith(PREFIX):
             raise LayerError(
                 f"{change.path!r} cannot be in a layer",
@@ -141,7 +150,7 @@ class _Packing:
         if change.kind == stat.S_IFREG:
             self._header(change, name, FILE, size=change.size)
             self.content += change.size
-            self._content(change)
+            self._content(change, content)
         elif change.kind == stat.S_IFDIR:
             self._header(change, name + b"/" if name else b"./", DIRECTORY)
         elif change.kind == stat.S_IFLNK:
@@ -167,71 +176,24 @@ class _Packing:
             # A further name of a file shares its attributes with the first.
             xattrs=sorted(metadata.xattrs.items()) if metadata.xattrs and kind != HARD_LINK else (),
         )
-        self.buffer.add(header)
+        self.flow.add(header)
 
     def _place(self, change: Present) -> tuple[int, str]:
         *parents, last = change.path.split("/")
         return self.beneath.directory(parents), last
 
-    def _content(self, change: Present) -> None:
+    def _content(self, change: Present, content: bytes | int | None) -> None:
         if not change.size:
             return
-        fd, last = self._place(change)
-        file = os.open(last, _READ, dir_fd=fd)
-        try:
-            self.buffer.copy(file, change.size)
-        finally:
-            os.close(file)
-        self.buffer.add(bytes(padding(change.size)))
-
-
-class _Buffer:
-    """Collects headers and contents and passes them on in big pieces; contents are read straight into it."""
-
-    def __init__(self, out: BinaryIO | HashingSink) -> None:
-        self._out = out
-        self._memory = memoryview(bytearray(_BUFFER))
-        self._used = 0
-        self._hash = None if hasattr(out, "digest") else hashlib.sha256()
-        self.size = 0
-
-    def add(self, data: bytes) -> None:
-        if len(data) > _BUFFER - self._used:
-            self.flush()
-            if len(data) > _BUFFER:
-                self._pass(memoryview(data))
-                return
-        self._memory[self._used : self._used + len(data)] = data
-        self._used += len(data)
-
-    def copy(self, fd: int, size: int) -> None:
-        """``size`` bytes from an open file; zeros for what is missing if it became shorter meanwhile."""
-        left = size
-        while left:
-            if self._used == _BUFFER:
-                self.flush()
-            room = self._memory[self._used : self._used + min(left, _BUFFER - self._used)]
-            count = os.readv(fd, [room])
-            if not count:
-                room[:] = bytes(len(room))
-                count = len(room)
-            self._used += count
-            left -= count
-
-    def flush(self) -> None:
-        self._pass(self._memory[: self._used])
-        self._used = 0
-
-    def digest(self) -> Digest:
-        if self._hash is not None:
-            return Digest("sha256", self._hash.hexdigest())
-        digest: Digest = self._out.digest  # type: ignore[union-attr]  # asked for in __init__
-        return digest
-
-    def _pass(self, view: memoryview) -> None:
-        if not view:
-            return
-        if self._hash is not None:
-            self._hash.update(view)
-        self._out.write(view)
-        self.size += len(view)
+        if isinstance(content, bytes):
+            self.flow.add(content)
+        elif content is not None:
+            self.flow.copy(content, change.size)
+        else:
+            fd, last = self._place(change)
+            file = os.open(last, _READ, dir_fd=fd)
+            try:
+                self.flow.copy(file, change.size)
+            finally:
+                os.close(file)
+        self.flow.add(bytes(padding(change.size)))

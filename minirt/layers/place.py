@@ -16,6 +16,7 @@ from pathlib import Path
 
 from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath, flags
+from minirt.layers.holes import LEAST_HOLE, write_sparsely
 from minirt.layers.lowers import names_below
 from minirt.layers.metadata import Metadata, metadata_of, put_metadata
 from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, Plain, WhiteoutStyle, is_whiteout_device
@@ -64,9 +65,9 @@ class Place:
         file = os.open(real[-1], _NEW, 0o600, dir_fd=fd)
         try:
             for piece in content:
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(file, view) :]
+                write_sparsely(file, piece)
+            if member.size >= LEAST_HOLE:
+                os.ftruncate(file, member.size)
             put_metadata(file, _wanted(member), self._owners)
         finally:
             os.close(file)

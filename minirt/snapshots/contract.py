@@ -81,6 +81,12 @@ class Snapshots(Protocol):
     def union(self, diff_ids: Sequence[Digest], where: Path) -> Union:
         """The files of that root as they are now, for the few reads that need no mount."""
 
+    def early(self, where: Path) -> dict[str, Any] | None:
+        """What a worker needs to pack the layer of ``where`` while it writes it (:class:`.early.EarlyPack`).
+
+        None where the driver has to compare first. ``commit`` takes the layer that was packed so.
+        """
+
     def commit(
         self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
     ) -> Layer:

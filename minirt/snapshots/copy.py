@@ -88,6 +88,9 @@ class CopySnapshots:
         """See :meth:`Snapshots.union`."""
         return Union.of([where / _TREE])
 
+    def early(self, where: Path) -> None:
+        """See :meth:`Snapshots.early`."""
+
     def commit(
         self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
     ) -> Layer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.layers import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle, pack
+from minirt.layers.blob_file import BlobFile
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.tree_changes import Since, tree_changes
@@ -103,7 +104,7 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
     """Pack what changed into the file ``blob``; unless ``keep``, turn it into the unpacked layer."""
     where, home = Path(arguments["where"]), Path(arguments["home"])
     found = list(_changes(arguments))
-    with storage_errors("packing a layer"), open(arguments["blob"], "xb", buffering=1 << 20) as out:
+    with storage_errors("packing a layer"), BlobFile(Path(arguments["blob"])) as out:
         packed = pack(found, where / TREE, out, source_date_epoch=arguments["epoch"])
     if not arguments["keep"]:
         if not (home / "layers" / packed.diff_id.hex).is_dir():

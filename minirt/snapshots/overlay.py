@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
@@ -113,6 +114,10 @@ class OverlaySnapshots:
         # every entry and every whiteout that the same layer further down has.
         unique = dict.fromkeys(reversed(diff_ids))
         return tuple(str(self.diff_path(diff_id)) for diff_id in reversed(unique))
+
+    def early(self, where: Path) -> dict[str, Any] | None:
+        """See :meth:`Snapshots.early`."""
+        return {**self._form, "home": str(self._store.home), "where": str(where)}
 
     def commit(
         self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()

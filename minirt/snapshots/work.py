@@ -13,20 +13,14 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from minirt.layers import OverlayTrusted, OverlayUser, RealOwners, SideOwners, apply, changes, decompress, pack
+from minirt.layers import apply, changes, decompress, pack
+from minirt.layers.blob_file import BlobFile
 from minirt.model.digest import Digest
 from minirt.snapshots.contract import LOWER
+from minirt.snapshots.early import form_of, layers_below, packed_facts, take_packed
 from minirt.store.files import atomic_write, storage_errors
 
 __all__ = ["commit", "discard", "measure", "unpack"]
-
-
-def _form(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Which whiteouts the kernel reads, and whether files may have owners, on this machine."""
-    return {
-        "whiteouts": OverlayTrusted() if arguments["privileged"] else OverlayUser(),
-        "owners": SideOwners() if arguments["one_id"] else RealOwners(),
-    }
 
 
 def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict[str, Any]:
@@ -39,7 +33,7 @@ def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict
     lowers = [Path(lower) for lower in arguments["lowers"]]
     with os.fdopen(fds[0], "rb") as blob:
         tar = decompress(blob, arguments["media_type"])
-        result = apply(tar, target, diff_id=diff_id, lowers=lowers, **_form(arguments))
+        result = apply(tar, target, diff_id=diff_id, lowers=lowers, **form_of(arguments))
     _label(staging, arguments["digest"], diff_id, result.entries, result.content_bytes)
     _place(staging, home, diff_id)
     return {"entries": result.entries, "size": result.size}
@@ -48,31 +42,21 @@ def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict
 def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dict[str, Any]:
     """Pack ``where/upper`` into the file ``blob``; unless ``keep``, turn the directory into the unpacked layer."""
     where, home = Path(arguments["where"]), Path(arguments["home"])
-    upper, form = where / "upper", _form(arguments)
-    with storage_errors("packing a layer"), open(arguments["blob"], "xb", buffering=1 << 20) as out:
+    with storage_errors("packing a layer"):
+        facts = take_packed(where, Path(arguments["blob"])) or _packed(arguments, where, home)
+    if not arguments["keep"]:
+        _use_up(where, home, Digest.parse(facts["diff_id"]), facts["entries"], facts["content_bytes"])
+    return facts
+
+
+def _packed(arguments: dict[str, Any], where: Path, home: Path) -> dict[str, Any]:
+    upper = where / "upper"
+    with BlobFile(Path(arguments["blob"])) as out:
         # Tidied, because the upper directory becomes the unpacked layer: it must say just what the packed one says.
-        found = changes(upper, lowers=_lowers(where, home), tidy=not arguments["keep"], **form)
+        found = changes(upper, lowers=layers_below(where, home), tidy=not arguments["keep"], **form_of(arguments))
         hidden = set(arguments["without"])
         chosen = (change for change in found if f"/{change.path}" not in hidden) if hidden else found
-        packed = pack(chosen, upper, out, source_date_epoch=arguments["epoch"])
-    if not arguments["keep"]:
-        _use_up(where, home, packed.diff_id, packed.entries, packed.content_bytes)
-    return {
-        "diff_id": str(packed.diff_id),
-        "size": packed.size,
-        "content_bytes": packed.content_bytes,
-        "entries": packed.entries,
-        "whiteouts": [[mark.path, mark.opaque] for mark in packed.whiteouts],
-    }
-
-
-def _lowers(where: Path, home: Path) -> list[Path] | None:
-    """The layers below ``where``, topmost first; None when nobody noted them."""
-    try:
-        names = (where / LOWER).read_text().split()
-    except FileNotFoundError:
-        return None
-    return [home / "layers" / name / "diff" for name in names]
+        return packed_facts(pack(chosen, upper, out, source_date_epoch=arguments["epoch"]))
 
 
 def _use_up(where: Path, home: Path, diff_id: Digest, entries: int, size: int) -> None:
