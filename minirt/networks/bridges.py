@@ -33,6 +33,7 @@ __all__ = [
     "sweep",
     "sweep_abandoned",
     "take_down",
+    "take_down_interface",
 ]
 
 POOL = ipaddress.IPv4Network("172.30.0.0/16")
@@ -119,14 +120,15 @@ def sweep_abandoned() -> None:
     for _, name in socket.if_nameindex():
         home = links.alias_of(name) if name.startswith(PREFIX) else ""
         if home and not os.path.isdir(f"{home}/networks"):
-            _take_down(name)
+            take_down_interface(name)
 
 
 def take_down(network: Network) -> None:
-    _take_down(network.interface)
+    take_down_interface(network.interface)
 
 
-def _take_down(bridge: str) -> None:
+def take_down_interface(bridge: str) -> None:
+    """The bridge of this name, and the rules that were made for it."""
     with contextlib.suppress(OSError):
         nft.remove_bridge_rules(bridge)
     with contextlib.suppress(OSError):

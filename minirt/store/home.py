@@ -17,6 +17,7 @@ from minirt.store.blobs import Blobs, BlobWriter
 from minirt.store.files import atomic_write
 from minirt.store.leases import Lease, leased
 from minirt.store.locks import Locks
+from minirt.store.rebuild import images_among, rebuild_index
 from minirt.store.references import References
 from minirt.store.sweep import SweepResult, reachable, sweep_blobs
 
@@ -128,6 +129,12 @@ class Store:
         """Remove the nameless entry of ``digest``; ``False`` if there was none."""
         with self._changing():
             return self._references.remove_untagged(digest)
+
+    def rebuild_index(self) -> tuple[tuple[Descriptor, Digest | None], ...]:
+        """Make ``index.json`` anew from the blobs; every image with the digest of its config. All names are lost."""
+        with self._locks.lock("sweep", shared=True), self._locks.lock("index"):
+            rebuild_index(self.home)
+            return tuple(images_among(self.home / "blobs" / "sha256"))
 
     # Locks, leases, sweep
 
