@@ -24,6 +24,7 @@ from minirt.model.events import EventSink
 from minirt.sandbox import Sandbox
 from minirt.snapshots.contract import Snapshots
 from minirt.store import Store
+from minirt.store.files import storage_errors
 
 __all__ = ["Job", "Scratchpad", "Tools", "timestamp"]
 
@@ -78,7 +79,8 @@ class Scratchpad:
         """A path that does not exist yet, in a directory that does."""
         with self._mutex:
             if self._root is None:
-                self._root = self._make()
+                with storage_errors("preparing the build"):
+                    self._root = self._make()
             return self._root / f"{name}-{secrets.token_hex(4)}"
 
     def _make(self) -> Path:

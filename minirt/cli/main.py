@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from minirt.cli.flags import FlagShape, split
 from minirt.cli.session import Session
 from minirt.cli.tree import COMMANDS, load, resolve
 from minirt.errors import Cancelled, ContainerFailed, MinirtError, NotATerminal, StoreError, UsageError
+from minirt.store.files import storage_errors
 
 __all__ = ["execute", "run"]
 
@@ -79,11 +81,21 @@ def _guarded(argv: Sequence[str], session: Session, trail: _Trail) -> int:
         error.exit_code = _exit_code(error, trail)
         raise
     except OSError as error:
-        failure = StoreError(
-            f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or str(error)
-        )
+        failure = _failure(error, trail.words)
         failure.exit_code = trail.fault
         raise failure from error
+
+
+def _failure(error: OSError, words: str) -> MinirtError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            with storage_errors(words):
+                raise error
+        except MinirtError as full:
+            return full
+    return StoreError(
+        f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or str(error)
+    )
 
 
 def _dispatch(argv: Sequence[str], session: Session, trail: _Trail) -> int:

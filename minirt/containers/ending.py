@@ -13,6 +13,7 @@ from minirt.errors import Conflict, ContainerNotRunning
 from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.sandbox.restarts import forbid
+from minirt.store.files import atomic_write
 
 __all__ = ["Ending"]
 
@@ -70,7 +71,8 @@ class Ending:
         """Again and again, as a restart may have been under way; after ``deadline`` it is left as it is."""
         while (state := self.state(record)).alive and (deadline is None or time.monotonic() < deadline):
             if processes.send(state, number):
-                if state.paused:  # what is frozen cannot even die
+                # What is frozen cannot even die; and a note of it may be lost where the thing itself is not.
+                if state.paused or limits.is_frozen(record, self._machine):
                     self._let_go(record, state)
                 if not processes.wait_end(state, patience, cancel):
                     processes.send(state, _KILL)
@@ -98,9 +100,15 @@ class Ending:
         state = self._running(record)
         if state.paused:
             raise Conflict(f"Container {record.name} is already paused")
-        if not limits.freeze(record, state, self._machine, True):
-            processes.stop_all(state)
-        (self.shelf.directory(record.id) / "paused").write_text(str(state.start_time))
+        # Noted first: where nothing can be written, or somebody kills us here, nothing is frozen that nobody knows of.
+        note = self.shelf.directory(record.id) / "paused"
+        atomic_write(note, str(state.start_time).encode(), durable=False)
+        try:
+            if not limits.freeze(record, state, self._machine, True):
+                processes.stop_all(state)
+        except BaseException:
+            note.unlink(missing_ok=True)
+            raise
 
     @noted("unpause")
     def unpause(self, record: ContainerRecord) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "clear",
     "freeze",
     "group_of",
+    "is_frozen",
     "joined_group",
     "merged",
     "refuse_missing",
@@ -94,6 +95,12 @@ def freeze(record: ContainerRecord, state: State, machine: Machine, frozen: bool
         return group.freeze(frozen)
     except OSError:
         return False
+
+
+def is_frozen(record: ContainerRecord, machine: Machine) -> bool:
+    """Whether the freezer holds it, whatever was noted."""
+    group = group_of(record, machine)
+    return group is not None and group.frozen
 
 
 def joined_group(record: ContainerRecord, machine: Machine) -> str:

@@ -176,6 +176,13 @@ class Group:
             time.sleep(0.001)
         return False
 
+    @property
+    def frozen(self) -> bool:
+        """Whether its processes are held, or about to be."""
+        if self.tree.version == 2:
+            return _read(f"{self.directories['']}/cgroup.freeze").strip() == "1"
+        return _read(f"{self.directories.get('freezer')}/freezer.state").strip() not in ("", "THAWED")
+
     def usage(self) -> Usage:
         """What it uses now; what cannot be read is 0."""
         if self.tree.version == 2:

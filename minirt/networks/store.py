@@ -19,7 +19,7 @@ from minirt.networks import bridges
 from minirt.networks.claims import drop_claim, live_claims, read_claim, read_network, write_claim
 from minirt.networks.records import BRIDGE, BUILT_IN, Endpoint, Network, Wish
 from minirt.store import Store
-from minirt.store.files import atomic_write
+from minirt.store.files import atomic_write, storage_errors
 
 __all__ = ["Networks"]
 
@@ -82,8 +82,14 @@ class Networks:
 
     def _write(self, network: Network) -> None:
         directory = self._directory / network.name
-        directory.mkdir(parents=True, exist_ok=True)
-        atomic_write(directory / "network.json", network.to_bytes())
+        with storage_errors(f"making the network {network.name}"):
+            directory.mkdir(parents=True, exist_ok=True)
+        try:
+            atomic_write(directory / "network.json", network.to_bytes())
+        except BaseException:
+            with contextlib.suppress(OSError):  # a network that is there already keeps what it has
+                directory.rmdir()
+            raise
 
     def get(self, text: str) -> Network:
         """By name, id, or a prefix of an id that fits only one. Raises :class:`NetworkNotFound`."""

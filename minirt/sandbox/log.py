@@ -55,7 +55,12 @@ class Log:
             try:
                 self._make_room(len(data))
                 # One write, so that a reader never sees half a batch.
-                self._size += os.write(self._fd, data)
+                written = os.write(self._fd, data)
+                if written < len(data):
+                    # The disk is full: whole lines stay, so that the next one does not begin in the middle of this.
+                    written = data.rfind(b"\n", 0, written) + 1
+                    os.ftruncate(self._fd, self._size + written)
+                self._size += written
             except OSError:
                 pass  # a full disk must not stop the container; the reader sees what there was room for
 

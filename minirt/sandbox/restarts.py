@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from minirt.errors import InvalidSpec
+from minirt.store.files import atomic_write
 
 __all__ = ["Backoff", "RestartPolicy", "allow", "forbid", "parse_policy", "read_policy", "was_stopped", "write_policy"]
 
@@ -78,16 +81,21 @@ def read_policy(state_dir: str) -> RestartPolicy:
 
 
 def write_policy(state_dir: str, policy: RestartPolicy) -> None:
-    temporary = f"{state_dir}/.{_POLICY}.{os.getpid()}"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(f"{policy}\n")
-    os.replace(temporary, f"{state_dir}/{_POLICY}")
+    """Raises :class:`StorageFull`."""
+    atomic_write(Path(state_dir, _POLICY), f"{policy}\n".encode(), durable=False)
 
 
 def forbid(state_dir: str) -> None:
     """Somebody wants it to end: from now on it is not started again by itself."""
-    with open(f"{state_dir}/{_STOPPED}", "w", encoding="ascii"):
-        pass
+    try:
+        with open(f"{state_dir}/{_STOPPED}", "w", encoding="ascii"):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # No room for one more file, and stopping something may be what makes room: the policy's own file is there.
+        with open(f"{state_dir}/{_POLICY}", "r+", encoding="ascii") as policy:
+            policy.write("no".ljust(os.fstat(policy.fileno()).st_size))
 
 
 def allow(state_dir: str) -> None:

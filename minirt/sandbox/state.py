@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -30,11 +31,30 @@ def read_state(state_dir: str) -> dict[str, Any] | None:
 
 
 def write_state(state_dir: str, state: Mapping[str, Any], *, durable: bool) -> None:
-    """Replace ``state.json`` as a whole.
+    """Replace ``state.json`` as a whole; on a full disk, write over what the file has room for already.
 
     ``durable`` waits for the disk. The running state needs no wait: after a power cut nothing runs, and the
     start time in the file tells so.
     """
+    try:
+        _replace(state_dir, state, durable=durable)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _write_over(f"{state_dir}/state.json", json.dumps(state).encode())
+
+
+def _write_over(path: str, data: bytes) -> None:
+    """Not atomic, but the truth: the block that a small file has can be written again when no other is free."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        # Blanks rather than a shorter file, so that a reader never sees an end of the one and a start of the other.
+        os.pwrite(fd, data.ljust(os.fstat(fd).st_size), 0)
+    finally:
+        os.close(fd)
+
+
+def _replace(state_dir: str, state: Mapping[str, Any], *, durable: bool) -> None:
     temporary = f"{state_dir}/.state.json.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="utf-8") as file:

@@ -10,12 +10,13 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.errors import InvalidSpec, VolumeNotFound
 from minirt.store import Store
-from minirt.store.files import atomic_write
+from minirt.store.files import atomic_write, storage_errors
 from minirt.volumes.options import Backing, BoundDirectory, backing
 
 __all__ = ["Volume", "Volumes"]
@@ -77,14 +78,13 @@ class Volumes:
         with self._store.lock(f"volume-{name}"):
             directory = self._home / name
             if not (directory / "volume.json").exists():
-                (directory / "_data").mkdir(parents=True, exist_ok=True)
                 facts = {
                     "created": created,
                     "labels": dict(labels or {}),
                     "anonymous": anonymous,
                     "options": dict(options or {}),
                 }
-                atomic_write(directory / "volume.json", json.dumps(facts).encode(), durable=False)
+                _make(directory, json.dumps(facts).encode())
         return self.get(name)
 
     def get(self, name: str) -> Volume:
@@ -120,3 +120,16 @@ class Volumes:
         with self._store.lock(f"volume-{name}"):
             (volume.mountpoint.parent / "volume.json").unlink(missing_ok=True)
             shutil.rmtree(volume.mountpoint.parent, ignore_errors=True)
+
+
+def _make(directory: Path, facts: bytes) -> None:
+    """The volume, or nothing of it. Raises :class:`StorageFull`."""
+    try:
+        with storage_errors(f"making the volume {directory.name}"):
+            (directory / "_data").mkdir(parents=True, exist_ok=True)
+        atomic_write(directory / "volume.json", facts, durable=False)
+    except BaseException:
+        for made in (directory / "_data", directory):
+            with suppress(OSError):  # what holds something was there before
+                made.rmdir()
+        raise
