@@ -111,7 +111,7 @@ def ensure_up(home: Path, network: Network) -> None:
         known = {found.interface for name in os.listdir(home / "networks") if (found := read_network(home, name))}
         for _, name in socket.if_nameindex():
             if name.startswith(PREFIX) and name not in known:
-                _take_down(name)  # of a network that was removed after its containers had been killed
+                take_down_interface(name)  # of a network that was removed after its containers had been killed
         bring_up(home, network)
 
 
