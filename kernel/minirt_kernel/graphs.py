@@ -26,10 +26,11 @@ KINDS = {
     "storage": "image layers, each container's own thin layer, and volumes, live: %graph storage",
     "volumes": "volumes, their bytes, and who has them where, live: %graph volumes",
     "namespaces": "a running container from inside and outside, live: %graph namespaces CONTAINER",
+    "states": "which state containers are in, and which commands lead on, live: %graph states [CONTAINER…]",
     "last": "the last build's final picture: %graph last",
     "stop": "lets the live pictures stand still, or the one of a kind: %graph stop [KIND]",
 }
-LIVE = ("storage", "volumes", "namespaces")
+LIVE = ("storage", "volumes", "namespaces", "states")
 """What goes on moving after its cell: one picture of each kind, the newest."""
 BASE = "minirt/base"
 """The image whose content is this machine's own: its sizes and ids differ elsewhere."""
@@ -73,6 +74,7 @@ def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
         "storage": _storage,
         "volumes": _volumes,
         "namespaces": _namespaces,
+        "states": _states,
         "last": _last,
     }
     if kind not in known:
@@ -146,6 +148,13 @@ def _namespaces(runtime: Runtime, names: list[str]) -> Graph:
     except ContainerNotRunning:
         return gone_graph(container.name, container.status)
     return namespaces_graph(container.name, namespaces, processes, maps, stable=not runtime.settings.live)
+
+
+def _states(runtime: Runtime, names: list[str]) -> Graph:
+    from minirt.engine.looks import stated_containers
+    from minirt.views.states_view import states_graph
+
+    return states_graph(stated_containers(runtime.engine, names))
 
 
 def _stack(image: Any, local: set[str]) -> ImageStack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ from minirt.containers.processes import members
 from minirt.errors import ContainerNotFound, ContainerNotRunning, ImageNotFound
 from minirt.views.layers_view import LayerBox
 from minirt.views.namespaces_view import IdMap, NamespaceRow, ProcessRow
+from minirt.views.states_view import StatedContainer
 from minirt.views.storage_facts import StorageContainer, StorageVolume, StoredPath, VolumeUse
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
 
-__all__ = ["namespaces_of", "stored_containers", "stored_volumes"]
+__all__ = ["namespaces_of", "stated_containers", "stored_containers", "stored_volumes"]
 
 
 def stored_containers(engine: Engine, local: frozenset[str] = frozenset()) -> list[StorageContainer]:
@@ -35,6 +37,13 @@ def stored_containers(engine: Engine, local: frozenset[str] = frozenset()) -> li
             facts = (container.name, container.status, container.record.image, layers, own)
             found.append(StorageContainer(*facts, paths))
     return found
+
+
+def stated_containers(engine: Engine, names: Sequence[str] = ()) -> list[StatedContainer]:
+    """The containers of these names (all without any), oldest first. Raises :class:`ContainerNotFound`."""
+    wanted = {engine.containers.get(name).id for name in names}
+    found = [one for one in reversed(engine.containers.list(all=True)) if one.id in wanted or not names]
+    return [StatedContainer(one.name, one.status, one.state.exit_code) for one in found]
 
 
 def stored_volumes(engine: Engine) -> list[StorageVolume]:

@@ -15,7 +15,7 @@ __all__ = ["draw_node"]
 _SIGNS = {Kind.FILE: "file", Kind.FOLDER: "folder", Kind.WHITEOUT: "gone"}
 _SIGNS |= {Kind.CONTAINER: "box", Kind.VOLUME: "cylinder", Kind.PROCESS: "process"}
 _TWO_LINES = 36
-"""From this height (in pixels) on, a card has a second line."""
+"""From this height (in pixels) on, a card has a second line if there is anything to say on it."""
 
 
 def draw_node(node: Node, box: Box) -> str:
@@ -52,7 +52,7 @@ def _paint(node: Node) -> Paint:
 
 def _words(node: Node, left: float, right: float, box: Box, paint: Paint) -> str:
     """The texts of the card between ``left`` and ``right``, each cut to the room there is."""
-    two_lines = box.height >= _TWO_LINES
+    two_lines = box.height >= _TWO_LINES and node.detail != ""
     baseline = box.y + (box.height / 2 - 3.5 if two_lines else box.height / 2 + 4)
     parts = []
     detail_right = right

@@ -35,7 +35,7 @@ def storage_graph(
     own = sum(one.size for one in containers)
     return Graph(
         id="storage",
-        title="Storage: what is shared, what is a container's own, what outlives it",
+        title="Storage: what is shared, what is a container's own, what outlives it" if containers else "Storage",
         subtitle=f"{plural(len(containers), 'container')} with {human_size(own)} of their own, "
         f"{plural(len(volumes), 'volume')} with {human_size(sum(one.size for one in volumes))}",
         nodes=nodes or (_nothing("There are no containers and no volumes"),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from minirt.views import LayerBox, to_svg
 from minirt.views.graph import Look
 from minirt.views.namespaces_view import IdMap, NamespaceRow, ProcessRow, gone_graph, namespaces_graph
+from minirt.views.states_view import StatedContainer, states_graph
 from minirt.views.storage_view import (
     StorageContainer,
     StorageVolume,
@@ -123,3 +124,17 @@ def test_nothing_yet() -> None:
     assert "no containers" in storage_graph((), ()).text
     assert to_svg(volumes_graph(())).startswith("<svg")
     assert "not running (exited)" in to_svg(gone_graph("k1", "exited"))
+
+
+def test_states_say_who_is_where() -> None:
+    """Each container is in one state, an ended one with its exit code; commands lead from state to state."""
+    boxes = [StatedContainer(f"w{n}", "running") for n in range(9)] + [StatedContainer("box", "exited", 137)]
+    graph = states_graph(boxes)
+    details = {node.id: node.detail for node in graph.nodes}
+    assert details["state-exited"] == "box (code 137)"
+    assert details["state-running"].endswith("and 5 more")
+    assert details["state-paused"].startswith("frozen")
+    assert "docker unpause" in to_svg(graph)
+    assert "box (code 137)" in graph.text
+    assert "state-dead" not in details
+    assert "dead" in states_graph([StatedContainer("box", "dead")]).subtitle
