@@ -23,11 +23,13 @@ NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
 BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine")
 IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py")
-# The one shows overlayfs at work and namespaces, the other a read-only volume: pods have none (docs/machines.md).
-NOT_IN_PODS = ("notebooks/03-the-container-storage-layer.ipynb", "notebooks/04-volumes.ipynb")
+# It mounts a volume read-only, which tracing cannot (docs/machines.md).
+NOT_IN_PODS = ("notebooks/04-volumes.ipynb",)
 NOTEBOOKS = [
     "-p",
     "tests.notebooks.fresh_home",
+    "-p",
+    "tests.notebooks.pictures",
     "--nbval",
     "--nbval-sanitize-with",
     "tests/notebooks/sanitize.cfg",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from minirt.containers.processes import members
 from minirt.errors import ContainerNotFound, ContainerNotRunning, ImageNotFound
+from minirt.sandbox.guest import FIRST
 from minirt.views.layers_view import LayerBox
 from minirt.views.namespaces_view import IdMap, NamespaceRow, ProcessRow
 from minirt.views.states_view import StatedContainer
@@ -75,24 +76,32 @@ def namespaces_of(engine: Engine, name: str) -> tuple[list[NamespaceRow], list[P
         with suppress(OSError):
             inside, outside = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for pid in (state.pid, "self"))
             rows.append(NamespaceRow(kind, inside, outside))
-    pids = members(state)
-    seen = [row for pid in pids if (row := _process(pid, state.pid, frozenset(pids))) is not None]
+    # A tracer's helper, which starts the program and tells how it ended, is ours and not the container's.
+    pids = frozenset(pid for pid in members(state) if not _command(pid).startswith(FIRST))
+    seen = [row for pid in sorted(pids) if (row := _process(pid, state.pid, pids)) is not None]
     return rows, seen, [IdMap(*line) for line in _maps(state.pid)]
 
 
 def _process(pid: int, first: int, pids: frozenset[int]) -> ProcessRow | None:
     try:
         fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except (OSError, ValueError):
         return None
     uid, parent = int(fields["Uid"].split()[0]), int(fields["PPid"])
     inside = next((start + uid - base for start, base, count in _maps(pid) if base <= uid < base + count), uid)
-    origin = "the container's program" if pid == first else "its child" if parent in pids else "docker exec"
+    command = _command(pid)
+    origin = "the container's program" if pid == first else "started inside" if parent in pids else "docker exec"
     return ProcessRow(
         int(fields["NSpid"].split()[-1]), pid, inside, uid, command or fields["Name"].strip(), origin,
         yours=uid == os.geteuid(),
     )  # fmt: skip
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _maps(pid: int) -> list[tuple[int, int, int]]:

@@ -40,7 +40,7 @@ class _Placed:
 
 def stacked(containers: Sequence[StorageContainer], stable: bool) -> _Placed:
     """The cards of all containers, from the top of the page."""
-    ordered = sorted(containers, key=lambda one: [layer.diff_id for layer in one.layers])
+    ordered = _neighbours(containers)
     if len(ordered) <= _IN_A_ROW:
         return _side_by_side(ordered, stable)
     sharing = _sharing(ordered)
@@ -52,6 +52,15 @@ def stacked(containers: Sequence[StorageContainer], stable: bool) -> _Placed:
             nodes.append(replace(node, place=(node.place[0], node.place[1] + y)))
         y = max(node.place[1] + node.height for node in nodes if node.place is not None) + 22
     return _Placed(tuple(nodes), y - 22)
+
+
+def _neighbours(containers: Sequence[StorageContainer]) -> list[StorageContainer]:
+    """Those that share layers side by side; else in the given order, which no digest of this machine may change."""
+    seen: dict[str, int] = {}
+    for one in containers:
+        for layer in one.layers:
+            seen.setdefault(layer.diff_id, len(seen))
+    return sorted(containers, key=lambda one: [seen[layer.diff_id] for layer in one.layers])
 
 
 def _side_by_side(ordered: Sequence[StorageContainer], stable: bool) -> _Placed:
