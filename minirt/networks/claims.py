@@ -5,6 +5,7 @@ Standard library only: a container's monitor and its resolver use this, too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,17 @@ from minirt.linux.processes import is_alive, start_time
 from minirt.networks.records import Endpoint, Network
 from minirt.store.files import atomic_write
 
-__all__ = ["claims", "drop_claim", "live_claims", "own", "own_by", "read_claim", "read_network", "write_claim"]
+__all__ = [
+    "claims",
+    "drop_claim",
+    "live_claims",
+    "networks_of",
+    "own",
+    "own_by",
+    "read_claim",
+    "read_network",
+    "write_claim",
+]
 
 
 def _directory(home: Path, network: str) -> Path:
@@ -44,6 +55,15 @@ def read_claim(home: Path, network: str, container: str) -> Endpoint | None:
         return Endpoint.from_bytes((_directory(home, network) / f"{container}.json").read_bytes())
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def networks_of(home: Path, container: str) -> list[Network]:
+    """The networks on which the container has a claim, good or not."""
+    with contextlib.suppress(OSError):
+        names = sorted(os.listdir(home / "networks"))
+        there = (name for name in names if (_directory(home, name) / f"{container}.json").exists())
+        return [network for name in there if (network := read_network(home, name)) is not None]
+    return []
 
 
 def read_network(home: Path, name: str) -> Network | None:

@@ -22,7 +22,7 @@ from minirt.linux import links
 from minirt.linux.namespaces import CLONE_NEWNET
 from minirt.linux.processes import name_process, open_process
 from minirt.linux.syscalls import setns, unshare
-from minirt.networks.claims import drop_claim, own
+from minirt.networks.claims import drop_claim, networks_of, own
 from minirt.networks.plan import Wiring
 from minirt.networks.records import Endpoint, Network
 
@@ -64,8 +64,8 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         note = {"Ports": [asdict(listener.binding) for listener in listeners]}
         with contextlib.suppress(OSError):
             Path(state_dir, "network.json").write_text(json.dumps(note))
-    helpers = [] if helper is None else [helper]
-    return lambda: _release(wiring, helpers), lambda: _leave(wiring, place, helpers)
+    end = _End(wiring, place, [] if helper is None else [helper])
+    return end.release, end.leave
 
 
 def _nothing() -> None:
@@ -163,30 +163,39 @@ def _back(machine: int) -> None:
         setns(machine, CLONE_NEWNET)
 
 
-def _release(wiring: Wiring, helpers: list[int]) -> None:
-    """The container has ended: its names and addresses are nobody's before anybody hears of the end."""
-    for network, _ in wiring.places:
-        with contextlib.suppress(OSError):
-            drop_claim(Path(wiring.home), network.name, wiring.container)
-    while helpers:
-        helper = helpers.pop()
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(helper, signal.SIGKILL)
-            os.waitpid(helper, 0)
+class _End:
+    """What is left to do for a network when its container has ended."""
 
+    def __init__(self, wiring: Wiring, place: int, helpers: list[int]) -> None:
+        self.home, self.container = Path(wiring.home), wiring.container
+        self.place = place
+        self.helpers = helpers
+        self.left: dict[str, Network] = {}
 
-def _leave(wiring: Wiring, place: int, helpers: list[int]) -> None:
-    """The end is told: this process has nothing else to do any more."""
-    _release(wiring, helpers)
-    if not wiring.places:
-        return
-    from minirt.networks.bridges import leave_later
+    def release(self) -> None:
+        """Its names and addresses are nobody's before anybody hears of the end. Also on networks it joined later."""
+        for network in networks_of(self.home, self.container):
+            self.left[network.name] = network
+            with contextlib.suppress(OSError):
+                drop_claim(self.home, network.name, self.container)
+        while self.helpers:
+            helper = self.helpers.pop()
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(helper, signal.SIGKILL)
+                os.waitpid(helper, 0)
 
-    name_process("mrt-net-end")
-    _back(place)
-    # Whoever reads what the container wrote waits until all who could still write have closed it.
-    os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
-    leave_later(Path(wiring.home), [network for network, _ in wiring.places])
+    def leave(self) -> None:
+        """The end is told: this process has nothing else to do any more."""
+        self.release()
+        if not self.left:
+            return
+        from minirt.networks.bridges import leave_later
+
+        name_process("mrt-net-end")
+        _back(self.place)
+        # Whoever reads what the container wrote waits until all who could still write have closed it.
+        os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+        leave_later(self.home, list(self.left.values()))
 
 
 def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

@@ -131,6 +131,16 @@ def test_a_running_container_joins_and_leaves_networks(bridged: Engine, lan: Net
     assert "no w2" in _names(bridged, "w2", network="second")
 
 
+def test_a_network_joined_later_is_left_at_the_end_too(bridged: Engine, lan: Network, look: Any) -> None:
+    """The moment the container has ended, its claim on both networks is gone: the name, the address, the network."""
+    second = bridged.networks.create("second")
+    web = look.sleeper(bridged, "web", network="lan")
+    second.connect(web)
+    web.remove(force=True)
+    second.remove()
+    assert [network.name for network in bridged.networks.list()] == ["bridge", "host", "lan", "none"]
+
+
 def test_addresses_are_given_once_and_given_again(bridged: Engine, look: Any) -> None:
     """A chosen address is kept for its container, refused to others, and free after its end."""
     bridged.networks.create("fixed", subnet="10.213.7.0/24")
