@@ -47,13 +47,14 @@ _HOSTS = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6
 
 @dataclass
 class RunCommand:
-    """One RUN instruction, expanded. ``step`` is its id for events."""
+    """One RUN instruction, expanded. ``step`` is its id for events; ``creator`` whose files it makes (uid, gid)."""
 
     job: Job
     state: StageState
     one: Run
     step: str
     mounts: MountPlan
+    creator: tuple[int, int] = (0, 0)
     _tail: bytearray = field(default_factory=bytearray)
     _told: int = 0
 
@@ -108,6 +109,7 @@ class RunCommand:
         """Raises :class:`RunFailed` if the command fails; everything it started is dead then."""
         union = Union.of([Path(lower) for lower in source_layers(root)])
         account = self._account(union)
+        self.creator = (account.user.uid, account.user.gid)
         with self.mounts.ready(account.user) as mounts:
             spec = SandboxSpec(
                 id=f"build-{where.name}",

@@ -192,7 +192,8 @@ class StageRunner:
             root = tools.snapshots.prepare([layer.diff_id for layer in below], where, volatile=True)
             work.perform(root, where)
             job.check()
-            made = tools.snapshots.commit(where, epoch=job.request.epoch)
+            creator = getattr(work, "creator", (0, 0))
+            made = tools.snapshots.commit(where, epoch=job.request.epoch, creator=creator)
         except BaseException as error:
             if not self._kept(step, state, where, error):
                 self._discard(where)

@@ -27,7 +27,7 @@ from minirt.containers.shelf import Shelf
 from minirt.containers.starting import Window, make_spec
 from minirt.containers.state import State, read_state, read_stubs
 from minirt.containers.volume_points import check_point
-from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning, MinirtError
+from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning, InvalidSpec, MinirtError
 from minirt.linux.probe import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
@@ -37,6 +37,7 @@ from minirt.sandbox import Sandbox, attach
 from minirt.sandbox.restarts import allow, forbid, parse_policy, write_policy
 from minirt.sandbox.state import write_state
 from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
+from minirt.snapshots.users import lookup_user
 from minirt.store import Store
 from minirt.store.files import atomic_write
 from minirt.volumes import Volumes
@@ -243,10 +244,19 @@ class Lifecycle(Ending):
             arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
             compares = isinstance(self._rooms.snapshots, CopySnapshots)
             hidden = [] if compares else self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
-            return self._rooms.snapshots.commit(directory, keep=True, without=hidden)
+            creator = self._creator(record, directory)
+            return self._rooms.snapshots.commit(directory, keep=True, without=hidden, creator=creator)
         finally:
             if hold:
                 self.unpause(record)
+
+    def _creator(self, record: ContainerRecord, directory: Path) -> tuple[int, int]:
+        """Whose files its program makes."""
+        try:
+            user = lookup_user(record.user, self._rooms.snapshots.union(record.diff_ids, directory)).user
+        except InvalidSpec:
+            return (0, 0)  # its passwd no longer has the user that it was started as
+        return user.uid, user.gid
 
     def storage_bytes(self, record: ContainerRecord) -> int:
         """Bytes of file content in the storage layer."""

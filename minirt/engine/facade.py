@@ -116,9 +116,11 @@ class Engine:
         """Root filesystems made of layers."""
         from minirt.snapshots import CopySnapshots, OverlaySnapshots
 
-        one_id = self.machine.one_owner
-        driver = CopySnapshots if self.machine.snapshotter == "copy" else OverlaySnapshots
-        return driver(self.store, self.sandbox.call, privileged=self.machine.root, one_id=one_id)
+        machine, call = self.machine, self.sandbox.call
+        form = {"privileged": machine.root, "one_id": machine.one_owner}
+        if machine.snapshotter == "overlay":
+            return OverlaySnapshots(self.store, call, **form)
+        return CopySnapshots(self.store, call, **form, traced=machine.isolation == "proot")
 
     @made_once
     def image_store(self) -> ImageStore:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from minirt.errors import LayerError
 from minirt.layers.styles import OVERRIDE_STAT, Owners, SideOwners, is_private_xattr
 
-__all__ = ["Metadata", "metadata_of", "note_owner", "owner_of", "put_metadata", "read_xattrs", "target_of"]
+__all__ = [
+    "Metadata",
+    "metadata_of",
+    "note_chown",
+    "note_owner",
+    "owner_of",
+    "put_metadata",
+    "read_xattrs",
+    "target_of",
+]
 
 # A descriptor, or a name in an open directory (for what cannot be opened: links, devices, pipes).
 Handle = int | tuple[int, str]
@@ -65,6 +75,34 @@ def note_owner(handle: int | str, uid: int, gid: int, mode: int) -> None:
             raise
 
 
+def note_chown(path: str, uid: int | None, gid: int | None, *, keep_mode: bool = False) -> None:
+    """What chown(2) does, on the side: the file gets a note; None leaves the owner it has.
+
+    ``path`` is followed; that of a descriptor in /proc will do. As with chown, a file loses its set-id bits, unless
+    ``keep_mode``. Links and devices cannot carry a note and stay root's. A file that its owner may not write is
+    opened to it for a moment, as only then may an attribute be set.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return
+    before = owner_of(status, read_xattrs(path), SideOwners())
+    after = (before[0] if uid is None else uid, before[1] if gid is None else gid)
+    old = mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISREG(status.st_mode) and not keep_mode:
+        mode &= ~stat.S_ISUID & ~(stat.S_ISGID if mode & stat.S_IXGRP else 0)
+    try:
+        note_owner(path, *after, mode)
+    except PermissionError:
+        os.chmod(path, mode | stat.S_IWUSR)
+        try:
+            note_owner(path, *after, mode)
+        finally:
+            os.chmod(path, mode)
+        return
+    if mode != old:
+        os.chmod(path, mode)
+
+
 def metadata_of(fd: int, owners: Owners) -> Metadata:
     """Of an open directory or file."""
     status = os.fstat(fd)
@@ -73,10 +111,10 @@ def metadata_of(fd: int, owners: Owners) -> Metadata:
     return Metadata(status.st_mode & 0o7777, uid, gid, status.st_mtime_ns, xattrs)
 
 
-def read_xattrs(handle: Handle) -> dict[str, bytes]:
-    """All extended attributes, sorted by name; none where the file system has none."""
+def read_xattrs(handle: Handle | str) -> dict[str, bytes]:
+    """All extended attributes, sorted by name; none where the file system has none. A path is followed."""
     path = target_of(handle)
-    follow = isinstance(handle, int)
+    follow = not isinstance(handle, tuple)
     try:
         names = os.listxattr(path, follow_symlinks=follow)
         return {name: os.getxattr(path, name, follow_symlinks=follow) for name in sorted(names)} if names else {}
@@ -96,9 +134,9 @@ def owner_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners
     return int(fields[0]), int(fields[1])
 
 
-def target_of(handle: Handle) -> int | str:
+def target_of(handle: Handle | str) -> int | str:
     """What the extended-attribute calls take: they have no form relative to a directory, but /proc gives one."""
-    return handle if isinstance(handle, int) else f"/proc/self/fd/{handle[0]}/{handle[1]}"
+    return f"/proc/self/fd/{handle[0]}/{handle[1]}" if isinstance(handle, tuple) else handle
 
 
 def _chown(handle: Handle, wanted: Metadata) -> None:

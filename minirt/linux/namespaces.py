@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 
 from minirt.linux.idmap import write_maps
-from minirt.linux.syscalls import clone, prctl, setns
+from minirt.linux.syscalls import clone, prctl, setns, unshare
 from minirt.model.spec import IdMapping
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "CLONE_NEWUTS",
     "enter_user_namespace",
     "make_user_namespace",
+    "owner_of_mounts",
+    "rename_only_id",
     "same_namespace",
 ]
 
@@ -32,6 +35,7 @@ CLONE_NEWNET = 0x40000000
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 
 
 def make_user_namespace(uid_map: tuple[IdMapping, ...], gid_map: tuple[IdMapping, ...]) -> int:
@@ -66,6 +70,30 @@ def enter_user_namespace(fd: int) -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     prctl(_PR_SET_DUMPABLE, 1)
+
+
+def rename_only_id(uid: int, gid: int) -> None:
+    """Where there is one id only, give it another name for this process: a user namespace inside the one it is in.
+
+    The namespaces around it still belong to the outer one, and so do the capabilities over them.
+    """
+    unshare(CLONE_NEWUSER)
+    prctl(_PR_SET_DUMPABLE, 1)
+    for name, text in (("uid_map", f"{uid} 0 1"), ("setgroups", "deny"), ("gid_map", f"{gid} 0 1")):
+        with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def owner_of_mounts(pid: int) -> int:
+    """The user namespace, as a descriptor, that the mount namespace of ``pid`` belongs to.
+
+    It is the one that the container was made in, even if the process went on into another.
+    """
+    mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(mounts, _NS_GET_USERNS)
+    finally:
+        os.close(mounts)
 
 
 def same_namespace(pid: int, kind: str) -> bool:

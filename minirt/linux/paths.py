@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ensure_inside", "find_inside", "opened", "write_new"]
+__all__ = ["ensure_inside", "find_from", "find_inside", "opened", "write_new"]
 
 # Only Linux has O_PATH; elsewhere this module must import, and nothing calls it.
 _PATH: int = getattr(os, "O_PATH", 0)
@@ -85,6 +85,39 @@ def _walk(root_fd: int, path: str, step: Callable[[int, str, bool], int]) -> int
     finally:
         for fd in stack:
             os.close(fd)
+
+
+def find_from(root_fd: int, start_fd: int, path: str, *, follow: bool) -> int:
+    """An ``O_PATH`` descriptor of ``path`` as a process with this root and this directory would find it.
+
+    Step by step like :func:`ensure_inside`; nothing is made. ``follow``: also a link at the end. Raises ``OSError``
+    (ENOENT, ENOTDIR, ELOOP).
+    """
+    todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
+    here = os.dup(root_fd if path.startswith("/") else start_fd)
+    links = 0
+    try:
+        while todo:
+            part = todo.pop()
+            if part == ".." and os.path.sameopenfile(here, root_fd):
+                continue
+            found = os.open(part, _STEP, dir_fd=here)
+            if stat.S_ISLNK(os.fstat(found).st_mode) and (todo or follow):
+                links += 1
+                target = os.readlink("", dir_fd=found)
+                os.close(found)
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                if target.startswith("/"):
+                    os.close(here)
+                    here = os.dup(root_fd)
+                todo.extend(step for step in reversed(target.split("/")) if step not in ("", "."))
+                continue
+            os.close(here)
+            here = found
+        return os.dup(here)
+    finally:
+        os.close(here)
 
 
 def _open_or_make(

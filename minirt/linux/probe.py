@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from minirt.linux.processes import boot_id
 __all__ = ["Answer", "Machine", "probe"]
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from minirt.linux.trials import main; main()"
-_FORMAT = 5
+_FORMAT = 6
 _CONFINEMENT = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
@@ -70,9 +71,10 @@ def _tried(home: Path) -> Machine:
     scratch = home / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    proot = shutil.which("proot") or ""
     # A program of its own: the caller may have threads, and must not fork Python.
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, str(scratch.absolute()), root],
+        [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, str(scratch.absolute()), proot, root],
         capture_output=True,
         text=True,
         env={},

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from minirt.linux.caps import mask_of
-from minirt.linux.syscalls import prctl, seccomp_load
+from minirt.linux.notify import CHOWN_CALLS
+from minirt.linux.syscalls import prctl, seccomp_listen, seccomp_load
 
 __all__ = ["build_filter", "load", "load_for_tracer"]
 
@@ -58,12 +59,8 @@ _PERSONALITY = 92 if _ARM else 135
 _NAMESPACE_FLAGS = 0x7E020000
 _AF_VSOCK = 40
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
-# chown fchown lchown fchownat setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid
-_FAKED = (
-    (None, 55, None, 54, 146, 144, 145, 143, 147, 149, 159, 151, 152)
-    if _ARM
-    else (92, 93, 94, 260, 105, 106, 113, 114, 117, 119, 116, 122, 123)
-)
+# setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid
+_SETTING_IDS = (146, 144, 145, 143, 147, 149, 159, 151, 152) if _ARM else (105, 106, 113, 114, 117, 119, 116, 122, 123)
 
 # What PRoot 5.1 does not know: statx faccessat2 openat2 clone3 renameat2 fchmodat2 execveat
 _TOO_NEW = (291, 439, 437, 435, 276, 452, 281) if _ARM else (332, 439, 437, 435, 316, 452, 322)
@@ -74,6 +71,7 @@ _NR, _ARCH, _ARG0 = 0, 4, 16
 _LOAD, _JEQ, _JGT, _JSET, _RET = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
+_ASK = 0x7FC00000  # SECCOMP_RET_USER_NOTIF
 
 
 class _Program:
@@ -112,11 +110,12 @@ def _refused(capabilities: int) -> Iterable[int]:
 
 
 @lru_cache(maxsize=16)
-def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
+def build_filter(capabilities: int, *, fake_ids: bool = False, ask: bool = False) -> bytes:
     """The filter for a container that holds these capabilities (a mask).
 
-    ``fake_ids``: where only one id is mapped, calls that would change owners or ids say yes and do nothing, so that
-    package managers, which insist on them, work.
+    ``fake_ids``: where only one id is mapped, calls that would change ids or owners say yes and do nothing, so that
+    package managers, which insist on them, work. ``ask``: those about owners are answered by whoever holds the
+    filter's listener (:mod:`minirt.linux.notify`).
     """
     program = _Program()
     program.load(_ARCH)
@@ -124,9 +123,10 @@ def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
     program.load(_NR)
     program.test(_JGT, _NEWEST, "unknown")
     if fake_ids:
-        for number in _FAKED:
-            if number is not None:
-                program.test(_JEQ, number, "nothing")
+        for number in _SETTING_IDS:
+            program.test(_JEQ, number, "nothing")
+        for number in CHOWN_CALLS:
+            program.test(_JEQ, number, "asked" if ask else "nothing")
     for number in _refused(capabilities):
         program.test(_JEQ, number, "refused")
     if not capabilities & mask_of(["CAP_SYS_ADMIN"]):
@@ -149,30 +149,60 @@ def build_filter(capabilities: int, *, fake_ids: bool = False) -> bytes:
             "refused": _ERRNO | errno.EPERM,
             "unknown": _ERRNO | errno.ENOSYS,
             "nothing": _ERRNO,
+            "asked": _ASK,
         }
     )
 
 
-def load(capabilities: int, *, fake_ids: bool = False) -> None:
-    """Put the filter on this process and all that come from it; there is no way back."""
+def load(capabilities: int, *, fake_ids: bool = False, ask: bool = False) -> int | None:
+    """Put the filter on this process and all that come from it; there is no way back.
+
+    With ``ask`` the result is the filter's listener, whose holder must answer each change of an owner; None where this
+    kernel gives none, and there such a change says yes and does nothing.
+    """
+    if fake_ids and ask:
+        try:
+            return seccomp_listen(build_filter(capabilities, fake_ids=True, ask=True))
+        except OSError:
+            pass  # before Linux 5.0, or somebody further out listens already
     seccomp_load(build_filter(capabilities, fake_ids=fake_ids))
+    return None
 
 
-def load_for_tracer(*, offline: bool = False) -> None:
+def load_for_tracer(*, offline: bool = False, ask: bool = False) -> int | None:
     """For PRoot and all that it traces: calls that it does not know are answered as an old kernel would.
 
-    ``offline``: sockets of the internet are refused as if there were no network.
+    ``offline``: sockets of the internet are refused as if there were no network. ``ask``: see :func:`load`; the calls
+    about owners then never reach PRoot, as asking goes before tracing (seccomp(2), "Return values").
     """
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if ask:
+        try:
+            return seccomp_listen(_for_tracer(offline=offline, ask=True))
+        except OSError:
+            pass
+    seccomp_load(_for_tracer(offline=offline, ask=False))
+    return None
+
+
+def _for_tracer(*, offline: bool, ask: bool) -> bytes:
     program = _Program()
     program.load(_ARCH)
     program.test(_JEQ, _ARCHITECTURE, 0, "allowed")
     program.load(_NR)
     for number in _TOO_NEW:
         program.test(_JEQ, number, "unknown")
+    for number in CHOWN_CALLS if ask else ():
+        program.test(_JEQ, number, "asked")
     program.test(_JEQ, _SOCKET if offline else _NEWEST << 8, 0, "allowed")
     program.load(_ARG0)
     for family in (_AF_INET, _AF_INET6, _AF_PACKET):
         program.test(_JEQ, family, "unreachable")
-    ends = {"allowed": _ALLOW, "unknown": _ERRNO | errno.ENOSYS, "unreachable": _ERRNO | errno.ENETUNREACH}
-    prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    seccomp_load(program.assemble(ends))
+    return program.assemble(
+        {
+            "allowed": _ALLOW,
+            "unknown": _ERRNO | errno.ENOSYS,
+            "unreachable": _ERRNO | errno.ENETUNREACH,
+            "asked": _ASK,
+        }
+    )

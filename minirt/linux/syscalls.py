@@ -27,6 +27,7 @@ __all__ = [
     "open_tree",
     "pivot_root",
     "prctl",
+    "seccomp_listen",
     "seccomp_load",
     "setns",
     "umount",
@@ -132,13 +133,22 @@ def keyctl_new_session() -> None:
     _call(_SYS_KEYCTL, _long(1), None)
 
 
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
 def seccomp_load(program: bytes) -> None:
     """Install a filter: ``program`` is an array of ``struct sock_filter`` (8 bytes each)."""
+    _call(_SYS_SECCOMP, _long(1), _long(0), ctypes.byref(_FilterProgram(len(program) // 8, program)))
 
-    class _Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
-    _call(_SYS_SECCOMP, _long(1), _long(0), ctypes.byref(_Program(len(program) // 8, program)))
+def seccomp_listen(program: bytes) -> int:
+    """The same, with a descriptor on which its calls arrive that are to be answered by somebody else.
+
+    ``OSError``: EINVAL from a kernel older than 5.0, EBUSY where a filter further out has such a descriptor.
+    """
+    flags = _long(1 << 3)  # SECCOMP_FILTER_FLAG_NEW_LISTENER; it closes on exec
+    return _call(_SYS_SECCOMP, _long(1), flags, ctypes.byref(_FilterProgram(len(program) // 8, program)))
 
 
 def open_tree(path: str, *, clone: bool = True, recursive: bool = True) -> int:

@@ -1,4 +1,4 @@
-"""The probe's experiments, run in a process of their own: ``python -m minirt.linux.trials HOME``.
+"""The probe's experiments, run in a process of their own: ``python -m minirt.linux.trials HOME PROOT``.
 
 Each trial runs in a forked child, as most of them change the process for good; this program has one thread. The
 answer is one JSON object on standard output: trial -> null, or [errno, text].
@@ -38,7 +38,6 @@ _ALL_BUT_USER = (
 )
 _PTRACE_TRACEME = 0
 _PR_SET_NO_NEW_PRIVS = 38
-_USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def attempt(trial: Callable[[], None]) -> Outcome:
@@ -120,13 +119,13 @@ def _ptrace() -> None:
         raise OSError(code, os.strerror(code), "ptrace")
 
 
-def _proot() -> None:
-    """Let it run a program: as a pod's user, behind a pod's filters, it may be there and not work."""
-    path = shutil.which("proot", path=_USUAL_PATH)
-    if path is None:
+def _proot(path: str) -> None:
+    """Let it show a directory at another place: behind a pod's filters it may be there and not work."""
+    if not path:
         raise OSError(errno.ENOENT, "it is not installed")
     seccomp.load_for_tracer()
-    done = subprocess.run([path, "-0", "-r", "/", "/bin/sh", "-c", "exit 7"], capture_output=True, check=False, env={})
+    command = [path, "-0", "-r", "/", "-b", "/proc/self:/minirt", "/bin/sh", "-c", "cd /minirt/fd && exit 7"]
+    done = subprocess.run(command, capture_output=True, check=False, env={"PROOT_NO_SECCOMP": "1"})
     if done.returncode != 7:
         raise OSError(0, f"it cannot run a program: {done.stderr.decode(errors='replace').strip()[-200:]}")
 
@@ -149,7 +148,7 @@ def _cgroup() -> Outcome:
 
 
 def main() -> None:
-    """The program; the directory for its scratch files is ``argv[1]`` (the file system that will hold layers)."""
+    """The program: ``argv[1]`` is a directory for scratch files, where layers will lie; ``argv[2]`` is proot."""
     scratch = tempfile.mkdtemp(prefix="probe-", dir=sys.argv[1])
     own, granted = own_id_map(), subordinate_maps()
     outcomes: dict[str, Outcome] = {}
@@ -170,7 +169,7 @@ def main() -> None:
         outcomes["seccomp"] = attempt(_seccomp)
         outcomes["ptrace"] = attempt(_ptrace)
         # The choice between the two needs an answer only where there are no namespaces; it costs 20 ms.
-        outcomes["proot"] = attempt(_proot)
+        outcomes["proot"] = attempt(lambda: _proot(sys.argv[2]))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(json.dumps(outcomes))  # noqa: T201 - this is the program's answer

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,8 +30,8 @@ class Watcher(Protocol):
 
     def interests(self) -> dict[int, int]: ...
 
-    def timeout(self) -> int:
-        """Milliseconds until :meth:`tick` is wanted."""
+    def timeout(self) -> int | None:
+        """Milliseconds until :meth:`tick` is wanted; None: never."""
 
     def tick(self) -> None: ...
 
@@ -97,13 +97,13 @@ class Attendance:
         copier: Copier,
         entry: Input | None,
         listener: socket.socket | None,
-        watcher: Watcher | None = None,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self.pidfd = pidfd
         self.copier = copier
         self.entry = entry
         self.listener = listener
-        self.watcher = watcher
+        self.watchers = watchers
         self.lines: list[Line] = []
 
     def welcome(self, line: Line, *, answer: dict[str, Any]) -> None:
@@ -131,16 +131,17 @@ class Attendance:
         for fd, mask in self._wanted(ended).items():
             poll.register(fd, mask)
         channels = {line.channel.fileno(): line for line in self.lines}
-        watcher = None if ended else self.watcher
-        watched = {} if watcher is None else watcher.interests()
-        for fd, mask in watched.items():
+        watchers = () if ended else self.watchers
+        watched = {fd: (watcher, mask) for watcher in watchers for fd, mask in watcher.interests().items()}
+        for fd, (_, mask) in watched.items():
             poll.register(fd, mask)
         over = False
-        for fd, events in poll.poll(None if watcher is None else watcher.timeout()):
+        waits = [wait for wait in (watcher.timeout() for watcher in watchers) if wait is not None]
+        for fd, events in poll.poll(min(waits, default=None)):
             if fd == self.pidfd:
                 over = True
-            elif watcher is not None and fd in watched:
-                watcher.handle(fd)
+            elif fd in watched:
+                watched[fd][0].handle(fd)
             elif self.listener is not None and fd == self.listener.fileno():
                 self._accept()
             elif fd in channels:
@@ -149,7 +150,7 @@ class Attendance:
                 if self.entry is not None:
                     self.entry.handle(fd, events)
                 self.copier.handle(fd, events)
-        if watcher is not None and not over:
+        for watcher in () if over else watchers:
             watcher.tick()
         return over
 

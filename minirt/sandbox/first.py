@@ -5,8 +5,8 @@ starts is not the program but this one. It needs nothing of the image, not even 
 
 1. ``prctl(PR_SET_CHILD_SUBREAPER, 1)``: orphans of the container become its children, as they would with PID 1.
 2. ``fcntl(3, F_SETFD, FD_CLOEXEC)``: descriptor 3 leads to the monitor, and is not the program's business.
-3. ``clone(CLONE_VFORK | SIGCHLD)``; the child does ``execve(argv[1], argv + 2, envp + 1)`` (the first variable is
-   PRoot's own). If that fails it writes the result, a negative errno, to 3 and ends.
+3. ``clone(CLONE_VFORK | SIGCHLD)``; the child does ``execve(argv[1], argv + 2, envp + 2)`` (the first two variables
+   are PRoot's own). If that fails it writes the result, a negative errno, to 3 and ends.
 4. All signals are blocked; the child's process id is written to 3; then ``wait4(-1)`` until it is the child that ended.
 5. The child's wait status is written to 3.
 
@@ -26,7 +26,7 @@ _CODE = {
         "4889e3b89d000000bf24000000be010000000f05b848000000bf03000000be02000000ba010000000f05b838000000bf1140"
         "000031f631d24531d24531c00f0585c0744b4189c46affb80e00000031ff4889e631d241ba080000000f054154e857000000"
         "b83d000000bfffffffff4889e631d24531d20f0583f8fc74e785c0780a4439e075dee83000000031ffeb25488b0b488d7310"
-        "488d54cb18488b3e488d7318b83b0000000f0550e80c000000bf7f000000b8e70000000f05b801000000bf03000000488d74"
+        "488d54cb20488b3e488d7318b83b0000000f0550e80c000000bf7f000000b8e70000000f05b801000000bf03000000488d74"
         "2408ba040000000f05c3",
     ),
     "aarch64": (
@@ -34,7 +34,7 @@ _CODE = {
         "f3030091e81480d2800480d2210080d2010000d4280380d2600080d2410080d2220080d2010000d4881b80d2200288d20100"
         "80d2020080d2030080d2040080d2010000d460030034f403002aff4300d101008092e10300f9e81080d2000080d2e1030091"
         "020080d2030180d2010000d4f40300b91d000094882080d200008092e1030091020080d2030080d2010000d41f1000b120ff"
-        "ff548000f8b71f00146bc1feff5411000094000080d20d000014690240f961420091620e098b42600091200040f961620091"
+        "ff548000f8b71f00146bc1feff5411000094000080d20d000014690240f961420091620e098b42800091200040f961620091"
         "a81b80d2010000d4ff4300d1e00300b904000094e00f80d2c80b80d2010000d4080880d2600080d2e1030091820080d20100"
         "00d4c0035fd6",
     ),

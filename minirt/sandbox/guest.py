@@ -166,6 +166,11 @@ class Guest:
             done.append(part)
         return self._place("/" + "/".join(done))
 
+    def is_own(self, place: str) -> bool:
+        """Whether the file at this path of the machine belongs to the root directory, and to no binding."""
+        root = os.path.realpath(self.root)
+        return place == root or place.startswith(f"{root}/")
+
     def _is_bound(self, parts: list[str]) -> bool:
         path = "/" + "/".join(parts)
         return any(posixpath.normpath(target) == path for _, target in self.bindings)

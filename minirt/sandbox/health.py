@@ -33,11 +33,13 @@ class _Trial:
 class Health:
     """Watches one run of a container: polled with the monitor's other descriptors, never waited for alone."""
 
-    def __init__(self, spec: SandboxSpec, pid: int, started: int, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, spec: SandboxSpec, pid: int, started: int, tell: Callable[[dict[str, Any]], None], tracer: str = ""
+    ) -> None:
         assert spec.health is not None
         self.check: HealthCheck = spec.health
         self.spec = spec
-        self.pid, self.started = pid, started
+        self.pid, self.started, self.tracer = pid, started, tracer
         self.tell = tell
         self.status = "starting"
         self.streak = 0
@@ -120,7 +122,7 @@ class Health:
                 "process": process_to_json(process),
                 "privileged": self.spec.privileged,
                 "cgroup": self.spec.cgroup,
-                "tracer": "",
+                "tracer": self.tracer,
                 "tied": True,
                 "stdio": [None, 0, 0],
             }

@@ -103,7 +103,7 @@ def finish(
     os.umask(0o022)
     set_limits(process.rlimits)
     enter_directory(process.cwd, process.user)
-    become(process, last_capability, privileged=privileged)
+    become(process, last_capability, privileged=privileged, tell=lambda fd: status.send({"owners": True}, [fd]))
     if init:
         split(process.terminal)
     # The parent may have died before we asked to die with it.

@@ -23,7 +23,6 @@ from minirt.sandbox.wire import Channel, error_to_json, process_from_json
 __all__ = ["run_joiner"]
 
 _KINDS = {
-    "user": ns.CLONE_NEWUSER,
     "mnt": ns.CLONE_NEWNS,
     "pid": ns.CLONE_NEWPID,
     "ipc": ns.CLONE_NEWIPC,
@@ -104,14 +103,18 @@ def _join(pid: int, started: int, name: str) -> None:
             # Entering a namespace one is in already can be forbidden, as with the machine's network.
             if not ns.same_namespace(pid, kind):
                 flags |= flag
+        owner = ns.owner_of_mounts(pid)
+        ours = os.fstat(owner).st_ino == os.stat("/proc/self/ns/user").st_ino
         # No imports from the container's files.
         sys.meta_path.clear()
         # Nor may the container's processes look into this one, which runs a program of the machine (its
         # /proc/…/exe could be written, CVE-2019-5736). The exec ends it.
         prctl(_PR_SET_DUMPABLE, 0)
-        setns(pidfd, flags)
-        if flags & ns.CLONE_NEWUSER:
+        if not ours:
+            setns(owner, ns.CLONE_NEWUSER)
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
+        setns(pidfd, flags)
         prctl(_PR_SET_DUMPABLE, 0)
+    os.close(owner)
     os.close(pidfd)

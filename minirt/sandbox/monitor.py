@@ -24,6 +24,7 @@ from minirt.sandbox.init import Stdio, run_init
 from minirt.sandbox.keeper import Keeper
 from minirt.sandbox.log import Log
 from minirt.sandbox.networking import Membership, enter_network
+from minirt.sandbox.owners import Mounted, OwnerKeeper
 from minirt.sandbox.rootfs import doing
 from minirt.sandbox.terminal import Input
 from minirt.sandbox.traced import Traced, start_traced
@@ -41,6 +42,7 @@ class Started:
     pidfd: int
     terminal: int | None = None
     stubs: dict[str, Any] | None = None
+    owners: OwnerKeeper | None = None
     collect: Callable[[], int] | None = None
 
     def wait_status(self) -> int:
@@ -64,7 +66,7 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
         keeper.leave = membership.ended
         started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, user=user)
         while True:
-            _serve(channel if first else None, spec, keeper, started, plumbing)
+            _serve(channel if first else None, spec, keeper, started, plumbing, tracer)
             if not keeper.again():
                 break
             first = False
@@ -79,13 +81,15 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     os._exit(0)
 
 
-def _serve(channel: Channel | None, spec: SandboxSpec, keeper: Keeper, started: Started, plumbing: Plumbing) -> None:
+def _serve(
+    channel: Channel | None, spec: SandboxSpec, keeper: Keeper, started: Started, plumbing: Plumbing, tracer: str
+) -> None:
     """One run of the program, from its start to its end."""
     plumbing.close_inner()
     keeper.running(started.pid, started.start_time, started.stubs)
     health = None
     if spec.health is not None:
-        health = Health(spec, started.pid, started.start_time, keeper.note_health)
+        health = Health(spec, started.pid, started.start_time, keeper.note_health, tracer)
 
     def at_end(code: int) -> None:
         if health is not None:
@@ -189,14 +193,19 @@ def _start(
 
 def as_started(traced: Traced) -> Started:
     """A traced program, which is not our child, in the form of one that is."""
-    return Started(traced.pid, traced.start_time, traced.pidfd, traced.terminal, None, traced.collect)
+    return Started(
+        traced.pid, traced.start_time, traced.pidfd, traced.terminal, owners=traced.owners, collect=traced.collect
+    )
 
 
 def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
     """Wait until the child runs its program; raises what the child says went wrong.
 
-    ``proc`` is a descriptor of the machine's ``/proc``, where this process sees another.
+    ``proc`` is a descriptor of the machine's ``/proc``, where this process sees another; it becomes its directory.
     """
+    if proc is not None:
+        os.fchdir(proc)
+    place = "/proc" if proc is None else "."
     started = Started(pid, start_time(pid, proc) or 0, os.pidfd_open(pid))
     while (message := status.receive()) is not None:
         body, fds = message
@@ -205,6 +214,9 @@ def read_status(status: Channel, pid: int, proc: int | None = None) -> Started:
             continue
         if "stubs" in body:
             started.stubs = body["stubs"]
+            continue
+        if "owners" in body:
+            started.owners = OwnerKeeper(fds[0], Mounted(place), place)
             continue
         os.waitpid(pid, 0)
         raise error_from_json(body["error"])
@@ -234,7 +246,8 @@ def supervise(
         entry = Input(started.terminal, terminal=True)
         copier.routes.append(Route(started.terminal, "stdout"))
     listener = None if state_dir is None else listen(state_dir)
-    attendance = Attendance(started.pidfd, copier, entry, listener, watcher)
+    watchers = [one for one in (watcher, started.owners) if one is not None]
+    attendance = Attendance(started.pidfd, copier, entry, listener, watchers)
     if channel is not None:
         first = Line(channel, plumbing.kept, tied)
         attendance.welcome(first, answer={"started": {"pid": started.pid, "start_time": started.start_time}})
@@ -243,6 +256,8 @@ def supervise(
             attendance.kill(signal.SIGKILL)
     while not attendance.step():
         pass
+    if started.owners is not None:
+        started.owners.close()
     status = os.waitstatus_to_exitcode(started.wait_status())
     number = -status if status < 0 else None
     code = 128 - status if status < 0 else status

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from minirt.errors import CommandNotExecutable, CommandNotFound, InvalidSpec, SandboxError
 from minirt.linux import caps, seccomp
+from minirt.linux.namespaces import rename_only_id
 from minirt.linux.processes import die_with_parent
 from minirt.linux.syscalls import prctl
 from minirt.model.spec import Process, Rlimit, User
@@ -46,29 +47,39 @@ def enter_directory(path: str, user: User) -> None:
             raise SandboxError(f"the working directory {path} is outside of the container") from None
 
 
-def become(process: Process, last_capability: int, *, privileged: bool) -> None:
-    """Give up what the program must not have: capabilities, ids, system calls."""
+def become(process: Process, last_capability: int, *, privileged: bool, tell: Callable[[int], None]) -> None:
+    """Give up what the program must not have: capabilities, ids, system calls.
+
+    ``tell`` gets the descriptor of calls that somebody outside must answer (:mod:`minirt.sandbox.owners`), if any.
+    """
     try:
         keep = ~0 if privileged else caps.mask_of(process.capabilities)
     except KeyError as error:
         raise InvalidSpec(f"unknown capability {error.args[0]}", hint="see capabilities(7) for their names") from None
+    user, single = process.user, _single_id()
+    becoming = f"become user {user.uid}:{user.gid}"
+    if single and (user.uid or user.gid):
+        with doing(becoming):
+            rename_only_id(user.uid, user.gid)
     with doing("drop capabilities"):
         caps.drop_bounding(keep, last_capability)
         held = caps.permitted()
     if process.no_new_privileges:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    user = process.user
-    with doing(f"become user {user.uid}:{user.gid}", "this machine maps no such id; grant subordinate ids (subuid)"):
-        prctl(_PR_SET_KEEPCAPS, 1)
-        _set_groups(user)
-        os.setresgid(user.gid, user.gid, user.gid)
-        os.setresuid(user.uid, user.uid, user.uid)
-    single = _single_id()
+    if not single:
+        with doing(becoming, "this machine maps no such id; grant subordinate ids (subuid)"):
+            prctl(_PR_SET_KEEPCAPS, 1)
+            os.setgroups(user.groups)
+            os.setresgid(user.gid, user.gid, user.gid)
+            os.setresuid(user.uid, user.uid, user.uid)
     if process.seccomp and (not privileged or single):
         with doing("load the seccomp filter"):
             # The effective set went with the user id; loading a filter needs CAP_SYS_ADMIN once more.
             caps.set_capabilities(held)
-            seccomp.load(keep, fake_ids=single)
+            listener = seccomp.load(keep, fake_ids=single and user.uid == 0, ask=True)
+        if listener is not None:
+            tell(listener)
+            os.close(listener)
     with doing("drop capabilities"):
         caps.set_capabilities(held & keep if user.uid == 0 else 0)  # an ordinary user has none
     die_with_parent()
@@ -78,15 +89,6 @@ def _single_id() -> bool:
     """Whether this user namespace has one id only (its maps tell)."""
     with open("/proc/self/uid_map", encoding="utf-8") as lines:
         return [line.split()[2] for line in lines] == ["1"]
-
-
-def _set_groups(user: User) -> None:
-    try:
-        os.setgroups(user.groups)
-    except PermissionError:
-        # With a single id, setgroups(2) is denied for good (user_namespaces(7)). Nothing is lost by it: further groups
-        # would open files that belong to them, and here every file belongs to the one id.
-        pass
 
 
 def reset_signals() -> None:

@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 
 from minirt.errors import ContainerNotRunning, Unsupported
 from minirt.linux import mounts
-from minirt.linux.namespaces import CLONE_NEWNS, enter_user_namespace, same_namespace
-from minirt.linux.paths import opened
+from minirt.linux.namespaces import CLONE_NEWNS, enter_user_namespace, owner_of_mounts
 from minirt.linux.processes import is_alive, name_process, open_process
 from minirt.linux.syscalls import unshare
 from minirt.model.spec import TreeRoot
@@ -78,9 +77,10 @@ def enter_user_of(pid: int, started: int) -> str:
     if pidfd is None:
         raise ContainerNotRunning("the container is not running")
     with doing("join the container"):
-        if not same_namespace(pid, "user"):
-            with opened(f"/proc/{pid}/ns/user", os.O_RDONLY) as namespace:
-                enter_user_namespace(namespace)
+        owner = owner_of_mounts(pid)
+        if os.fstat(owner).st_ino != os.stat("/proc/self/ns/user").st_ino:
+            enter_user_namespace(owner)
+        os.close(owner)
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     if not is_alive(pid, started):
         raise ContainerNotRunning("the container is not running")

@@ -11,6 +11,7 @@ from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
 from minirt.model.manifest import Descriptor
 from minirt.model.spec import RootFilesystem
+from minirt.snapshots.creators import ROOT
 from minirt.snapshots.union import Union
 
 __all__ = ["LOWER", "Layer", "LayerSource", "Snapshots", "WhiteoutMark", "Worker"]
@@ -88,11 +89,18 @@ class Snapshots(Protocol):
         """
 
     def commit(
-        self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
+        self,
+        where: Path,
+        *,
+        keep: bool = False,
+        epoch: int | None = None,
+        without: Sequence[str] = (),
+        creator: tuple[int, int] = ROOT,
     ) -> Layer:
         """Make a layer of what changed in ``where``; unless ``keep``, ``where`` is used up by it.
 
         With ``epoch`` (seconds), no file in the layer is younger. Paths in ``without`` (as seen inside) are left out.
+        ``creator`` is the (uid, gid) of who made what is new; it counts where all files belong to one id.
         """
 
     def size(self, where: Path) -> int:

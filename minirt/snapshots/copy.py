@@ -18,6 +18,7 @@ from minirt.model.digest import Digest, chain_ids
 from minirt.model.manifest import LAYER
 from minirt.model.spec import TreeRoot
 from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
+from minirt.snapshots.creators import ROOT
 from minirt.snapshots.overlay import OverlaySnapshots
 from minirt.snapshots.union import Union
 from minirt.store import Store
@@ -29,12 +30,15 @@ _TREE = "tree"
 
 
 class CopySnapshots:
-    """The driver. ``privileged`` and ``one_id`` as for :class:`OverlaySnapshots`, whose unpacked layers it shares."""
+    """The driver. ``privileged`` and ``one_id`` as for :class:`OverlaySnapshots`, whose unpacked layers it shares.
 
-    def __init__(self, store: Store, worker: Worker, *, privileged: bool, one_id: bool) -> None:
+    ``traced``: programs only seem to be the user that they run as, so what they make must be given to that user.
+    """
+
+    def __init__(self, store: Store, worker: Worker, *, privileged: bool, one_id: bool, traced: bool = False) -> None:
         self._store = store
         self._worker = worker
-        self._form = {"privileged": privileged, "one_id": one_id, "home": str(store.home)}
+        self._form = {"privileged": privileged, "one_id": one_id, "home": str(store.home), "traced": traced}
         self._layers = OverlaySnapshots(store, worker, privileged=privileged, one_id=one_id)
         self._chains = store.home / "chains"
 
@@ -92,12 +96,19 @@ class CopySnapshots:
         """See :meth:`Snapshots.early`."""
 
     def commit(
-        self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
+        self,
+        where: Path,
+        *,
+        keep: bool = False,
+        epoch: int | None = None,
+        without: Sequence[str] = (),
+        creator: tuple[int, int] = ROOT,
     ) -> Layer:
         """See :meth:`Snapshots.commit`."""
         blob = self._store.home / "tmp" / f"packed-{secrets.token_hex(8)}"
         blob.parent.mkdir(exist_ok=True)
-        arguments = {**self._compared(where), "blob": str(blob), "keep": keep, "epoch": epoch, "without": list(without)}
+        asked = {"keep": keep, "epoch": epoch, "without": list(without), "creator": list(creator)}
+        arguments = {**self._compared(where), "blob": str(blob), **asked}
         try:
             made = self._worker(f"{_WORK}:commit", arguments)
             diff_id = Digest.parse(made["diff_id"])

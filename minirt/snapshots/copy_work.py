@@ -15,6 +15,7 @@ from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.tree_changes import Since, tree_changes
 from minirt.linux.birth import birth_ns
+from minirt.snapshots.creators import ROOT, claimed
 from minirt.snapshots.trees import Copier, lay_over, put_on
 from minirt.snapshots.work import _label, _place, _remove
 from minirt.store.files import storage_errors
@@ -100,10 +101,29 @@ def _changes(arguments: dict[str, Any]) -> Iterator[Change]:
     return (change for change in found if change.path not in hidden) if hidden else found
 
 
+def _claimed(arguments: dict[str, Any]) -> Iterable[Change]:
+    found, creator = _changes(arguments), tuple(arguments["creator"])
+    if creator == ROOT or not (arguments["one_id"] or arguments["traced"]):
+        return found
+    base, tree = Path(arguments["base"]), Path(arguments["where"]) / TREE
+    copied_ns = (Path(arguments["where"]) / NOTES).stat().st_ctime_ns
+
+    def is_new(path: str) -> bool:
+        if not os.path.lexists(base / path):
+            return True
+        fd = os.open(tree / path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return birth_ns(fd) >= copied_ns
+        finally:
+            os.close(fd)
+
+    return claimed(found, tree, creator, _owners(arguments), is_new)
+
+
 def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dict[str, Any]:
     """Pack what changed into the file ``blob``; unless ``keep``, turn it into the unpacked layer."""
     where, home = Path(arguments["where"]), Path(arguments["home"])
-    found = list(_changes(arguments))
+    found = list(_claimed(arguments))
     with storage_errors("packing a layer"), BlobFile(Path(arguments["blob"])) as out:
         packed = pack(found, where / TREE, out, source_date_epoch=arguments["epoch"])
     if not arguments["keep"]:

@@ -18,6 +18,7 @@ from minirt.model.digest import Digest
 from minirt.model.manifest import LAYER
 from minirt.model.spec import OverlayRoot
 from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
+from minirt.snapshots.creators import ROOT
 from minirt.snapshots.staging import abandoned, staging_path
 from minirt.snapshots.union import Union
 from minirt.store import Store
@@ -120,7 +121,13 @@ class OverlaySnapshots:
         return {**self._form, "home": str(self._store.home), "where": str(where)}
 
     def commit(
-        self, where: Path, *, keep: bool = False, epoch: int | None = None, without: Sequence[str] = ()
+        self,
+        where: Path,
+        *,
+        keep: bool = False,
+        epoch: int | None = None,
+        without: Sequence[str] = (),
+        creator: tuple[int, int] = ROOT,
     ) -> Layer:
         """See :meth:`Snapshots.commit`; paths in ``without`` (as seen inside) do not become part of the layer."""
         blob = self._staging("packed")
@@ -132,6 +139,7 @@ class OverlaySnapshots:
             "keep": keep,
             "epoch": epoch,
             "without": list(without),
+            "creator": list(creator),
         }
         try:
             made = self._worker(f"{_WORK}:commit", arguments)

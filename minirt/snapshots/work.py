@@ -10,13 +10,16 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from minirt.layers import apply, changes, decompress, pack
+from minirt.layers import SideOwners, apply, changes, decompress, pack
 from minirt.layers.blob_file import BlobFile
+from minirt.layers.changes import Change
 from minirt.model.digest import Digest
 from minirt.snapshots.contract import LOWER
+from minirt.snapshots.creators import ROOT, claimed, copied_up
 from minirt.snapshots.early import form_of, layers_below, packed_facts, take_packed
 from minirt.store.files import atomic_write, storage_errors
 
@@ -53,7 +56,12 @@ def _packed(arguments: dict[str, Any], where: Path, home: Path) -> dict[str, Any
     upper = where / "upper"
     with BlobFile(Path(arguments["blob"])) as out:
         # Tidied, because the upper directory becomes the unpacked layer: it must say just what the packed one says.
-        found = changes(upper, lowers=layers_below(where, home), tidy=not arguments["keep"], **form_of(arguments))
+        lowers = layers_below(where, home)
+        tidy = not arguments["keep"]
+        found: Iterable[Change] = changes(upper, lowers=lowers, tidy=tidy, **form_of(arguments))
+        creator = tuple(arguments["creator"])
+        if arguments["one_id"] and creator != ROOT:
+            found = claimed(found, upper, creator, SideOwners(), lambda path: not copied_up(upper, lowers or (), path))
         hidden = set(arguments["without"])
         chosen = (change for change in found if f"/{change.path}" not in hidden) if hidden else found
         return packed_facts(pack(chosen, upper, out, source_date_epoch=arguments["epoch"]))

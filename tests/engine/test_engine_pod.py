@@ -21,11 +21,14 @@ RUN mkdir /d && echo hi > /d/f && ln /d/f /d/g && chmod 700 /d
 FROM minirt/base
 COPY --from=one --chown=7:8 /d /e
 RUN rm /e/f && rm -rf /mnt && mkdir /mnt && echo x > /mnt/x
-USER 1000
+RUN mkdir -p /o/d && echo s > /o/s && chmod 4755 /o/s && chown 7:8 /o/s && echo t > /o/t && chown 9 /o/t \
+ && echo y > /o/d/y && chmod 444 /o/d/y && cd /o && chown -R 65534:1000 d && chmod 777 . && chown 0:0 /etc/passwd
+USER 1000:5
+RUN mkdir /o/mine && id -u > /o/mine/id && mv /o/s /o/mine && echo more >> /o/mine/id
 CMD ["sh", "-c", "cat /e/g; id -u"]
 """
 SMOKE = f"""
-import json, sys, time
+import json, sys, tarfile, time
 from minirt.engine import Engine
 home, forced = sys.argv[1], json.loads(sys.argv[2])
 with Engine(home, **forced) as engine:
@@ -35,9 +38,12 @@ with Engine(home, **forced) as engine:
     found["out"] = engine.containers.run("t", user="0", remove=True).decode()
     box = engine.containers.run("t", ["sh", "-c", "sleep 100"], user="0", detach=True)
     found["exec"] = [box.exec_run(["sh", "-c", "echo n > /new; exit 4"])[0]]
+    box.exec_run(["sh", "-c", "chown 3:4 /new"])
     box.stop(timeout=1)
     found["diff"] = [[row["Path"], row["Kind"]] for row in box.diff()]
-    box.commit("t2")
+    committed = box.commit("t2")
+    with tarfile.open(engine.store.path(committed.layers[-1].descriptor.digest)) as layer:
+        found["owner"] = [(one.uid, one.gid) for one in layer if one.name == "new"]
     box.remove()
     found["kept"] = engine.containers.run("t2", ["cat", "/new"], user="0", remove=True).decode()
     found["left"] = [path.name for path in (engine.home / "tmp").iterdir()]
@@ -45,19 +51,23 @@ print(json.dumps(found))
 """
 
 
-def _smoke(home: Path, *, pod: bool, as_root: bool = False, **forced: str) -> dict[str, object]:
-    python = (_python_for_everybody() if os.geteuid() == 0 else sys.executable) if pod else sys.executable
+def _smoke(
+    home: Path, *, pod: bool = False, as_root: bool = False, other: bool = False, **forced: str
+) -> dict[str, object]:
+    changes = (pod or other) and os.geteuid() == 0
+    python = _python_for_everybody() if changes else sys.executable
     if python is None:
         pytest.skip("no Python of this version that other users may run")
     home.mkdir(mode=0o755)
     user = 0 if as_root else NOBODY if os.geteuid() == 0 else os.geteuid()
-    if pod:
+    if pod or other:
         os.chown(home, user, user)
     purelib = next(path for path in sys.path if path.endswith("site-packages"))
     command = [python, "-c", SMOKE, str(home / "home"), json.dumps(forced)]
     entry = [python, str(TESTS / "pod.py"), "--user", str(user)] if pod else []
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS.parent}:{purelib}", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([*entry, *command], capture_output=True, text=True, env=env, cwd="/", check=False)
+    who = {"user": user, "group": user, "extra_groups": []} if other and changes else {}
+    done = subprocess.run([*entry, *command], capture_output=True, text=True, env=env, cwd="/", check=False, **who)
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -80,8 +90,9 @@ def test_a_pod_builds_runs_and_commits_the_same_images(open_path: Path) -> None:
     assert (pod["out"], pod["exec"], pod["kept"]) == ("hi\n0\n", [4], "n\n")
     assert ["/new", 1] in pod["diff"]  # type: ignore[operator]
     assert pod["left"] == []
-    usual = _smoke(open_path / "usual", pod=False)
+    usual = _smoke(open_path / "usual")
     assert (pod["id"], pod["layers"]) == (usual["id"], usual["layers"])
+    assert pod["owner"] == usual["owner"] == [[3, 4]]
 
 
 @pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
@@ -90,12 +101,21 @@ def test_root_of_a_plain_container_makes_the_same_images(open_path: Path) -> Non
     """It may not mount, but it may give files away, and they keep their owners for real."""
     plain = _smoke(open_path / "plain", pod=True, as_root=True)
     assert plain["chosen"] == ["copy", "proot"]
-    usual = _smoke(open_path / "usual", pod=False)
+    usual = _smoke(open_path / "usual")
     assert (plain["id"], plain["layers"]) == (usual["id"], usual["layers"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can compare with an ordinary user")
+def test_an_ordinary_user_with_one_id_makes_the_same_images(open_path: Path) -> None:
+    """Owners are kept on the side: those of files given away, and of what USER's programs made."""
+    one = _smoke(open_path / "one", other=True)
+    assert one["chosen"] in (["overlay", "namespaces"], ["copy", "namespaces"])
+    usual = _smoke(open_path / "usual")
+    assert (one["id"], one["layers"], one["owner"]) == (usual["id"], usual["layers"], [[3, 4]])
 
 
 def test_copies_work_where_namespaces_do_too(open_path: Path) -> None:
     """The two choices are independent: a copied root in namespaces gives the same image again."""
-    copied = _smoke(open_path / "copied", pod=False, snapshotter="copy")
-    usual = _smoke(open_path / "usual", pod=False)
+    copied = _smoke(open_path / "copied", snapshotter="copy")
+    usual = _smoke(open_path / "usual")
     assert {**copied, "chosen": None} == {**usual, "chosen": None}
