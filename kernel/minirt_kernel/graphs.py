@@ -25,12 +25,13 @@ KINDS = {
     "files": "which layer each path comes from, and what whiteouts hide: %graph files IMAGE",
     "storage": "image layers, each container's own thin layer, and volumes, live: %graph storage",
     "volumes": "volumes, their bytes, and who has them where, live: %graph volumes",
+    "networks": "networks, who is on them, and published ports, live: %graph networks [NETWORK…]",
     "namespaces": "a running container from inside and outside, live: %graph namespaces CONTAINER",
     "states": "which state containers are in, and which commands lead on, live: %graph states [CONTAINER…]",
     "last": "the last build's final picture: %graph last",
     "stop": "lets the live pictures stand still, or the one of a kind: %graph stop [KIND]",
 }
-LIVE = ("storage", "volumes", "namespaces", "states")
+LIVE = ("storage", "volumes", "networks", "namespaces", "states")
 """What goes on moving after its cell: one picture of each kind, the newest."""
 BASE = "minirt/base"
 """The image whose content is this machine's own: its sizes and ids differ elsewhere."""
@@ -73,6 +74,7 @@ def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
         "files": _files,
         "storage": _storage,
         "volumes": _volumes,
+        "networks": _networks,
         "namespaces": _namespaces,
         "states": _states,
         "last": _last,
@@ -133,6 +135,13 @@ def _volumes(runtime: Runtime, _names: list[str]) -> Graph:
     from minirt.views.storage_view import volumes_graph
 
     return volumes_graph(stored_volumes(runtime.engine))
+
+
+def _networks(runtime: Runtime, names: list[str]) -> Graph:
+    from minirt.engine.network_looks import networked
+    from minirt.views.networks_view import networks_graph
+
+    return networks_graph(*networked(runtime.engine, names), stable=not runtime.settings.live)
 
 
 def _namespaces(runtime: Runtime, names: list[str]) -> Graph:

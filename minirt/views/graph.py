@@ -40,6 +40,8 @@ class Kind(StrEnum):
     CONTAINER = "container"
     VOLUME = "volume"
     PROCESS = "process"
+    NETWORK = "network"
+    PORT = "port"
     NOTE = "note"
 
 
@@ -59,6 +61,8 @@ class Look(StrEnum):
     CONTAINER = "container"
     VOLUME = "volume"
     PROCESS = "process"
+    NETWORK = "network"
+    PORT = "port"
 
 
 class EdgeKind(StrEnum):
@@ -70,6 +74,8 @@ class EdgeKind(StrEnum):
     MAKES = "makes"
     STACK = "stack"
     NAMES = "names"
+    WIRE = "wire"
+    LEADS = "leads"
     BESIDE = "beside"
     """Not drawn: it only keeps two nodes above each other."""
 

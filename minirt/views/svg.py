@@ -51,7 +51,7 @@ def to_svg(graph: Graph) -> str:
 
 
 def _placed(graph: Graph) -> Layout | None:
-    """The layout that the view itself made; there are no edges in it, because what touches is joined."""
+    """The layout that the view itself made: cards in columns, joined from side to side."""
     boxes = {}
     for node in graph.nodes:
         if node.place is None:
@@ -59,7 +59,24 @@ def _placed(graph: Graph) -> Layout | None:
         boxes[node.id] = Box(*node.place, node.width, node.height)
     width = max((box.x + box.width for box in boxes.values()), default=0.0)
     height = max((box.y + box.height for box in boxes.values()), default=0.0)
-    return Layout(width, height, boxes, {}, {})
+    wires = {(edge.source, edge.target): _wire(edge, boxes[edge.source], boxes[edge.target]) for edge in graph.edges}
+    return Layout(width, height, boxes, {}, wires)
+
+
+def _wire(edge: Edge, source: Box, target: Box) -> Route:
+    """From the side that looks at the other card; between cards of one column, around their left side."""
+    y, end = source.y + source.height / 2, target.y + target.height / 2
+    arrow = 7.0 if edge.kind is EdgeKind.LEADS else 0.0
+    if target.x >= source.x + source.width:
+        x, stop, reach, back = source.x + source.width, target.x, 1.0, -1.0
+    elif source.x >= target.x + target.width:
+        x, stop, reach, back = source.x, target.x + target.width, -1.0, 1.0
+    else:
+        x, stop, reach, back = source.x, target.x, -1.0, -1.0
+    bend = max(16.0, abs(stop - x) / 2)
+    base = stop + back * arrow
+    points = ((x, y), (x + reach * bend, y), (base + back * bend, end), (base, end))
+    return Route(points, (stop, end) if arrow else None)
 
 
 def _open(graph: Graph, width: float, height: float) -> str:

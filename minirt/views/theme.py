@@ -72,6 +72,8 @@ LOOKS: dict[Look, Paint] = {
     Look.IMAGE: Paint("#eceaf6", "#7a6fb0", "#5a4f92", line=1.4, icon="tag"),
     Look.CONTAINER: Paint("#fdf1dc", "#c98500", "#a86f00", line=1.4, icon="box"),
     Look.VOLUME: Paint("#cfeadf", "#2f9f7b", "#007a59", line=1.4, icon="cylinder"),
+    Look.NETWORK: Paint("#e4f0fa", "#3f8fc6", "#0868a8", line=1.4, icon="net"),
+    Look.PORT: Paint("#eceaf6", "#7a6fb0", "#5a4f92", icon="door"),
     Look.PROCESS: Paint("#fdf1dc", "#c98500", "#a86f00", icon="process"),
 }
 
@@ -82,6 +84,8 @@ EDGES: dict[EdgeKind, tuple[str, str, float]] = {
     EdgeKind.MAKES: ("#7a6fb0", "", 1.6),
     EdgeKind.BUILDS_ON: ("#7a6fb0", "", 1.8),
     EdgeKind.STACK: ("#8b95a1", "", 1.6),
+    EdgeKind.WIRE: ("#3f8fc6", "", 1.8),
+    EdgeKind.LEADS: ("#7a6fb0", "5 3", 1.6),
     EdgeKind.NAMES: ("#7a6fb0", "2 3", 1.4),
 }
 
@@ -105,6 +109,8 @@ ICONS = {
     "box": "M2.5 5L8 2.5L13.5 5V11L8 13.5L2.5 11ZM2.5 5L8 7.5L13.5 5M8 7.5V13.5",
     "cylinder": "M3 4.4C3 2.4 13 2.4 13 4.4V11.6C13 13.6 3 13.6 3 11.6ZM3 4.4C3 6.4 13 6.4 13 4.4",
     "process": "M2 3.5H14V12.5H2ZM4.5 6L6.8 8L4.5 10M8.5 10.3H11.5",
+    "net": "M8 2.5V8M3 12.5V8H13V12.5M1.6 13.5H4.4M11.6 13.5H14.4M6.6 2H9.4",
+    "door": "M2 8H10.5M7.5 5L10.5 8L7.5 11M13.5 3V13",
     "warning": "M8 2.5L14 13H2ZM8 6.5V9.4M8 11V11.2",
 }
 

@@ -95,3 +95,13 @@ def test_without_live_frames_pictures_stand_still(tmp_path: Path, start_kernel: 
     assert kernel.run("%graph storage").status == "ok"
     assert kernel.run("print(get_ipython().minirt.live.kinds)").text() == "()\n"
     kernel.close()
+
+
+def test_networks_move_when_containers_come_and_go(one: Any) -> None:
+    """A container that starts after the picture was shown appears in it, and goes with its end."""
+    (shown,) = one.run("%graph networks").of("display_data")
+    assert "live-box" in shown["data"][GRAPH]["text"]
+    one.send("docker run -d --name late-box --network none minirt/base sleep 600")
+    updates(one, 10, lambda data: "late-box" in data[GRAPH]["text"])
+    one.send("docker rm -f late-box")
+    updates(one, 10, lambda data: "late-box" not in data[GRAPH]["text"])
