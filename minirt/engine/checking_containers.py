@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from minirt.containers.records import ContainerRecord
 from minirt.engine.findings import Finding, Problem
 from minirt.engine.leftovers import end_processes, monitors_of
-from minirt.errors import Conflict, InvalidDocument, MinirtError
+from minirt.errors import InvalidDocument, MinirtError
 from minirt.sandbox.state import write_state
 
 if TYPE_CHECKING:
@@ -54,12 +54,9 @@ def containers(engine: Engine) -> Iterator[Finding]:
 
 def _half_made(engine: Engine, identity: str) -> Iterator[Finding]:
     directory = engine.lifecycle.shelf.directory(identity)
-    try:
-        with engine.store.lock(f"container-{identity}", timeout=0):
-            problem = Problem(f"containers/{identity}", "a container without a record", "remove it")
-            yield Finding(problem, partial(engine.snapshots.discard, directory))
-    except Conflict:
-        return  # being made or removed right now
+    if not engine.store.is_locked(f"container-{identity}"):  # then it is being made or removed right now
+        problem = Problem(f"containers/{identity}", "a container without a record", "remove it")
+        yield Finding(problem, partial(engine.snapshots.discard, directory))
 
 
 def _unreadable(directory: Path) -> Iterator[Finding]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minirt.engine.findings import Finding, Problem
-from minirt.errors import Conflict
 from minirt.linux.cgroups import Group, find_tree
 from minirt.linux.links import alias_of
 from minirt.linux.processes import is_alive, start_time
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["end_processes", "machine_leftovers", "monitors_of", "owners"]
 
 _MOMENT = 1.5  # seconds: longer than a monitor that has told the end still cleans up behind itself
-_YOUNG = 60.0  # seconds: an empty group may be another home's, which is about to put a container there
 # What lies directly in these is ours; what is deeper may belong to the ids of containers.
 _OURS = ("", "blobs/sha256", "containers", "containers/*", "layers", "leases", "locks", "networks", "volumes")
 
@@ -112,18 +110,9 @@ def _stray(engine: Engine) -> set[tuple[int, str]]:
     found = set()
     for pid, log in _monitors():
         directory, identity = os.path.split(os.path.dirname(log))
-        if directory == prefix and identity not in alive and not _busy(engine, identity):
+        if directory == prefix and identity not in alive and not engine.store.is_locked(f"container-{identity}"):
             found.add((pid, identity))
     return found
-
-
-def _busy(engine: Engine, identity: str) -> bool:
-    """Whether somebody is making, starting or removing it."""
-    try:
-        with engine.store.lock(f"container-{identity}", timeout=0):
-            return False
-    except Conflict:
-        return True
 
 
 def _groups(engine: Engine) -> Iterator[Finding]:
@@ -131,15 +120,14 @@ def _groups(engine: Engine) -> Iterator[Finding]:
     tree = find_tree() if engine.machine.cgroups.ok else None
     if tree is None:
         return
-    known = {record.id: engine.lifecycle.state(record).alive for record in engine.lifecycle.shelf.all()}
+    # The groups of all homes lie side by side. Ours are those of containers that are here, or that the journal knows.
+    known = {event["Actor"]["ID"]: False for event in engine.journal.read() if event["Type"] == "container"}
+    known |= {record.id: engine.lifecycle.state(record).alive for record in engine.lifecycle.shelf.all()}
     names = {path.name: path for place in tree.places.values() for path in sorted(Path(place, "minirt").glob("*"))}
     for name, path in names.items():
         group = Group(tree, f"minirt/{name}")
-        if len(name) != 64 or not path.is_dir() or known.get(name, False) or _busy(engine, name):
+        if known.get(name, True) or not path.is_dir() or engine.store.is_locked(f"container-{name}"):
             continue
-        members = group.members()
-        if name not in known and (members or time.time() - path.stat().st_mtime < _YOUNG):
-            continue  # another home's
         what = f"the control group of container {name[:12]}, which does not run"
         yield Finding(Problem(str(path), what, "end what is in it, and remove it"), partial(_clear, group))
 

@@ -142,6 +142,10 @@ class Store:
         """Exclude other processes and threads by a name of your choice; see :meth:`Locks.lock`."""
         return self._locks.lock(f"user-{name}", shared=shared, timeout=timeout)
 
+    def is_locked(self, name: str) -> bool:
+        """Whether somebody holds the lock ``name`` right now."""
+        return self._locks.held(f"user-{name}")
+
     @contextmanager
     def lease(self) -> Iterator[None]:
         """Within it, every blob written or found here is safe from sweeps; afterwards only what references reach.

@@ -41,6 +41,14 @@ class Locks:
         finally:
             os.close(fd)  # which drops the lock; the file stays until clear()
 
+    def held(self, name: str) -> bool:
+        """Whether somebody holds it right now. Nothing is written, not even the lock's file."""
+        path = self._path(name)
+        fd = open_locked(path)
+        if fd is not None:
+            os.close(fd)
+        return fd is None and path.exists()
+
     def clear(self, pattern: str) -> None:
         """Remove the files of locks that nobody holds: there is one for each container that ever was."""
         for path in self._directory.glob(pattern):
@@ -49,8 +57,11 @@ class Locks:
                 path.unlink(missing_ok=True)
                 os.close(fd)
 
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{quote(name, safe='')}.lock"
+
     def _hold(self, name: str, kind: int, timeout: float | None) -> int:
-        path = self._directory / f"{quote(name, safe='')}.lock"
+        path = self._path(name)
         while True:
             with storage_errors(f"locking {name}"):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -55,7 +55,7 @@ def _gone(pid: int) -> None:
 
 def _picture(home: Path) -> dict[str, tuple[int, int]]:
     """Every file with its size and time: what a look must leave as it is."""
-    files = (path for path in home.rglob("*") if "cache" not in path.parts and "locks" not in path.parts)
+    files = (path for path in home.rglob("*") if "cache" not in path.parts)
     return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in files}
 
 
