@@ -17,7 +17,7 @@ from minirt.build.modes import ModeChange
 from minirt.build.selection import Item, resolve
 from minirt.errors import CopyFailed
 from minirt.layers.holes import data_ranges
-from minirt.layers.metadata import note_owner, read_xattrs
+from minirt.layers.metadata import note_owner
 from minirt.snapshots.early import EarlyPack
 
 __all__ = [
@@ -200,13 +200,11 @@ def copy_packing(target: Target, source_fd: int, made_fd: int, name: str, item: 
             else:
                 content = _poured(reader, writer, item.size)
             _finish_file(target, writer, item, mode)
-            status = os.fstat(writer)
-            target.packing.take(path, status, read_xattrs(writer), content, linked=False)
+            return target.packing.take_plain(path, writer, content).st_size
         finally:
             os.close(writer)
     finally:
         os.close(reader)
-    return status.st_size
 
 
 def _through_memory(reader: int, writer: int, expected: int) -> bytes | int:

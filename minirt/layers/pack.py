@@ -133,13 +133,26 @@ class Packing:
         self.whiteouts.append(WhiteoutRecord(change.path, isinstance(change, Opaque)))
         self.flow.add(entry_header(os.fsencode(marker), FILE))
 
+    def plain(self, path: str, status: os.stat_result, content: bytes) -> None:
+        """A regular file with one name, no attributes and real owners, which is what most files are."""
+        if path.rpartition("/")[2].startswith(PREFIX):
+            raise _named_like_a_whiteout(path)
+        self.entries += 1
+        self.content += len(content)
+        header = entry_header(
+            os.fsencode(path),
+            FILE,
+            mode=status.st_mode & 0o7777,
+            uid=status.st_uid,
+            gid=status.st_gid,
+            size=len(content),
+            mtime_ns=status.st_mtime_ns if self.latest is None else min(status.st_mtime_ns, self.latest),
+        )
+        self.flow.add(b"%s%s%s" % (header, content, bytes(padding(len(content)))))
+
     def _present(self, change: Present, content: bytes | int | None) -> None:
         if change.path.rpartition("/")[2].startswith(PREFIX):
-            raise LayerError(
-                f"{change.path!r} cannot be in a layer",
-                cause="a name that begins with .wh. says in a layer that another file is deleted",
-                hint="Give the file another name, or remove it in the same step.",
-            )
+            raise _named_like_a_whiteout(change.path)
         name = os.fsencode(change.path)
         first = self.names.get(change.inode) if change.inode is not None else None
         if first is not None:
@@ -197,3 +210,11 @@ class Packing:
             finally:
                 os.close(file)
         self.flow.add(bytes(padding(change.size)))
+
+
+def _named_like_a_whiteout(path: str) -> LayerError:
+    return LayerError(
+        f"{path!r} cannot be in a layer",
+        cause="a name that begins with .wh. says in a layer that another file is deleted",
+        hint="Give the file another name, or remove it in the same step.",
+    )

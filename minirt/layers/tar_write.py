@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = [
     "BLOCK", "BLOCK_DEVICE", "CHARACTER_DEVICE", "DIRECTORY", "END", "FIFO", "FILE", "HARD_LINK", "SYMBOLIC_LINK",
@@ -95,9 +96,8 @@ def _name_fields(name: bytes, pax: list[tuple[bytes, bytes]]) -> tuple[bytes, by
 
 def _decimal(nanoseconds: int) -> bytes:
     """Nanoseconds as pax writes seconds: a decimal fraction without trailing zeros."""
-    sign = "-" if nanoseconds < 0 else ""
-    seconds, rest = divmod(abs(nanoseconds), _NANO)
-    return f"{sign}{seconds}.{rest:09}".rstrip("0").rstrip(".").encode()
+    sign = b"-" if nanoseconds < 0 else b""
+    return (b"%s%d.%09d" % (sign, *divmod(abs(nanoseconds), _NANO))).rstrip(b"0").rstrip(b".")
 
 
 def _ustar(
@@ -123,9 +123,14 @@ def byte_sum(block: bytes) -> int:
 
 
 def _pax_header(records: list[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(_record(key, value) for key, value in records)
-    head = _ustar(b"././@PaxHeader", _PAX, 0o644, 0, 0, len(body), 0, b"", (0, 0), b"")
-    return head + body + bytes(padding(len(body)))
+    body = b"".join([_record(key, value) for key, value in records])
+    return b"%s%s%s" % (_pax_head(len(body)), body, bytes(padding(len(body))))
+
+
+@lru_cache(maxsize=1024)
+def _pax_head(size: int) -> bytes:
+    """Only its size tells one from another, and there are few."""
+    return _ustar(b"././@PaxHeader", _PAX, 0o644, 0, 0, size, 0, b"", (0, 0), b"")
 
 
 def _record(key: bytes, value: bytes) -> bytes:

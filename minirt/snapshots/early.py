@@ -78,6 +78,16 @@ class EarlyPack:
             )
         self._packing.take(present, content)
 
+    def take_plain(self, path: str, fd: int, content: bytes | int) -> os.stat_result:
+        """A plain file just written, still open; returns what the disk says of it."""
+        status, xattrs = os.fstat(fd), read_xattrs(fd)
+        one = not xattrs and status.st_nlink == 1 and isinstance(self._owners, RealOwners)
+        if one and isinstance(content, bytes) and len(content) == status.st_size:
+            self._packing.plain(path, status, content)
+        else:
+            self.take(path, status, xattrs, content, linked=False)
+        return status
+
     def take_named(self, path: str, fd: int, name: str) -> None:
         """An entry just made in the open directory ``fd``: a link, a device, a further name of a file."""
         status = os.stat(name, dir_fd=fd, follow_symlinks=False)
