@@ -50,7 +50,7 @@ soak: $(READY) ## kill -9 at random, many times, and look whether all is whole: 
 	@$(BIN)/python -m tests.soak $(ROUNDS)
 
 bench: $(READY) ## measure, beside docker where it runs
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ONLY)
 
 clean: ## remove .venv and what tools left
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,34 +1,68 @@
-"""``make bench``: what the things that learners wait for cost here, beside docker where it runs.
+"""``make bench``: what the things that learners wait for cost here, beside docker, podman and runc where they run.
 
-Figures are medians of several runs on this machine at this moment. What counts is the ratio, not the number.
+Figures are the best of several runs on this machine at this moment; docs/performance.md says what each means. What
+counts is the ratio, not the number: the machine may be busy. ``make bench ONLY=many_files`` measures one thing.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 import tempfile
 from pathlib import Path
 
 from minirt.engine import Engine
-from tests.bench import measures
-from tests.bench.peer import Docker
+from tests.bench import builds, containers, pods
+from tests.bench.peer import BASE, Peers
 from tests.bench.table import Table
 
+PARTS = {"Builds": builds.ALL, "Containers": containers.ALL, "Without any privilege, as on Binder": pods.ALL}
 
-def main() -> int:
-    """Print the table, a line as soon as it is known."""
-    with tempfile.TemporaryDirectory(prefix="minirt-bench-") as directory:
+
+def main(words: list[str]) -> int:
+    """Print the table, a line as soon as it is known. ``words`` choose measures by their names."""
+    chosen = {
+        part: [one for one in measures if not words or any(word in one.__name__ for word in words)]
+        for part, measures in PARTS.items()
+    }
+    with tempfile.TemporaryDirectory(prefix="minirt-bench-", ignore_cleanup_errors=True) as directory:
+        os.chmod(directory, 0o755)
         with Engine(Path(directory) / "home") as engine:
-            measures.prepare(engine)
-            docker = Docker.find(engine, Path(directory))
-            table = Table(docker is not None)
-            for measure in measures.ALL:
-                for row in measure(engine, docker, Path(directory)):
-                    table.print(row)
-            if docker is not None:
-                docker.clean()
-    return 0
+            prepare(engine)
+            peers = Peers.find(engine, Path(directory))
+            try:
+                return 0 if measure(engine, peers, Path(directory), chosen) else 1
+            finally:
+                peers.clean()
+                engine.containers.prune()
+
+
+def measure(engine: Engine, peers: Peers, directory: Path, chosen: dict[str, list[pods.Measure]]) -> bool:
+    """Whether every aim was met."""
+    load = os.getloadavg()[0]
+    busy = " (others work here too: trust the ratios)" if load > (os.cpu_count() or 1) else ""
+    print(
+        f"{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{engine.machine.snapshotter} + {engine.machine.isolation}, load {load:.1f}{busy}\n{peers.describe()}\n"
+    )
+    table = Table(peers.docker is not None)
+    for part, measures in chosen.items():
+        if measures:
+            table.heading(part)
+        for one in measures:
+            for row in one(engine, peers, directory):
+                table.print(row)
+    return table.close()
+
+
+def prepare(engine: Engine) -> None:
+    """Start what starts once: helper process, base image, the layout of graphs."""
+    from minirt.views import warm
+
+    warm()
+    engine.containers.run(BASE, ["true"], remove=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
