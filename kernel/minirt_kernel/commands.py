@@ -19,6 +19,7 @@ from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, Grap
 from minirt_kernel.chain import Link, Piece, read_wish
 from minirt_kernel.expansion import expand, names_docker
 from minirt_kernel.feed import CellStream, Feed
+from minirt_kernel.links import Links, PortLink, links_of, wants_links
 from minirt_kernel.words import Word, parse_commands, parse_words
 from minirt_kernel.work import Job, perform
 
@@ -225,12 +226,29 @@ def _execute(
     _refuse_archives(argv)
     session = runtime.session(feed, cancel, stdin=stdin, screens=screens)
     try:
-        execute(argv, session)
+        with runtime.telling(feed):
+            execute(argv, session)
     except ContainerFailed as error:
         raise faults.without_name(error) from None
     finally:
         for stream in (session.stdout, session.stderr):
             cast(CellStream, stream).finish()
+    if (name := wants_links(argv)) is not None:
+        feed.put(_links(runtime, name))
+
+
+def _links(runtime: Runtime, name: str) -> Links:
+    """Where the machine answers for a container, or for all."""
+    containers = [runtime.engine.containers.get(name)] if name else runtime.engine.containers.list()
+    found: list[PortLink] = []
+    for container in containers:
+        places = [
+            (place["HostIp"], int(place["HostPort"]), inner)
+            for inner, bindings in container.ports.items()
+            for place in bindings or ()
+        ]
+        found += links_of(container.name, places).links
+    return Links(tuple(found))
 
 
 def _split(command: str, arguments: list[str]) -> tuple[dict[str, str], list[str]]:

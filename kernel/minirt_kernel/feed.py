@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minirt.model.events import Event
+from minirt_kernel.links import Links
 
 __all__ = ["CellStream", "Feed", "Item", "Text"]
 
@@ -25,7 +26,7 @@ class Text:
     text: str
 
 
-Item = Text | Event
+Item = Text | Links | Event
 
 
 def _nobody() -> None:

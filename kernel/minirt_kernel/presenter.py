@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from minirt.errors import MinirtError
 from minirt.model.events import BuildStarted, Event
 from minirt_kernel.feed import Feed, Text
+from minirt_kernel.links import Links, show_links
 from minirt_kernel.page import Page
 from minirt_kernel.transcript import Transcript
 
@@ -101,6 +102,8 @@ class Presenter:
         for item in self._feed.drain():
             if isinstance(item, Text):
                 self._say(item)
+            elif isinstance(item, Links):
+                show_links(self._page, item)
             else:
                 self._add(item)
 

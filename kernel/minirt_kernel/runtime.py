@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from minirt.model.events import ContainerStarted
 from minirt_kernel.chain import Chain
 from minirt_kernel.feed import CellStream, Feed
+from minirt_kernel.links import links_of
 from minirt_kernel.page import cell_key, page_of
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from minirt.cli.screens import Screens
     from minirt.cli.settings import Settings
     from minirt.model.cancel import Cancel
-    from minirt.model.events import EventSink
+    from minirt.model.events import Event, EventSink
     from minirt.views import Graph
     from minirt_kernel.dockerfile_files import Import
     from minirt_kernel.live import LivePictures
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LazyEngine", "Runtime"]
 
+_FEED: ContextVar[Feed | None] = ContextVar("minirt-feed", default=None)
+"""The cell whose command this thread carries out."""
 _PATIENCE = 3.0
 """Seconds that running commands get to put everything away when the kernel ends; Jupyter waits 5."""
 
@@ -76,6 +83,7 @@ class Runtime:
         with self._lock:
             if self._engine is None:
                 self._engine = make_engine(self.settings)
+                self._engine.on_event = self._heard
             return self._engine
 
     def warm(self) -> threading.Thread:
@@ -137,6 +145,20 @@ class Runtime:
 
     def _keep(self, graph: Graph) -> None:
         self.last_graph = graph
+
+    @contextlib.contextmanager
+    def telling(self, feed: Feed) -> Iterator[None]:
+        """What containers that start in this thread have published is shown as links in ``feed``'s cell."""
+        token = _FEED.set(feed)
+        try:
+            yield
+        finally:
+            _FEED.reset(token)
+
+    def _heard(self, event: Event) -> None:
+        feed = _FEED.get()
+        if feed is not None and isinstance(event, ContainerStarted) and event.ports:
+            feed.put(links_of(event.name, event.ports))
 
     def session(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from minirt.containers.attaching import Attachment, Output
+from minirt.containers.network_settings import published
 from minirt.containers.starting import Window
 from minirt.engine.options import words
 from minirt.model.cancel import Cancel
@@ -98,8 +99,11 @@ class Attachable:
         )
 
     def _tell_started(self) -> None:
-        state = self._engine.lifecycle.state(self._record)
-        self._engine.report(ContainerStarted(self._record.id, self._record.name, self._record.image, state.pid))
+        lifecycle, record = self._engine.lifecycle, self._record
+        state = lifecycle.state(record)
+        there = published(lifecycle.shelf.directory(record.id), state)
+        ports = tuple((one["host_ip"], int(one["host_port"]), str(one["port"])) for one in there)
+        self._engine.report(ContainerStarted(record.id, record.name, record.image, state.pid, ports))
 
     def _tell_exited(self) -> None:
         self._engine.report(ContainerExited(self._record.id, self._engine.lifecycle.state(self._record).exit_code))

@@ -214,10 +214,13 @@ class MountMade(Event):
 
 @dataclass(frozen=True, slots=True)
 class ContainerStarted(Event):
+    """``ports``: where the machine answers for it now, each as (address, the machine's port, ``80/tcp``)."""
+
     container: str
     name: str
     image: str
     pid: int
+    ports: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,106 @@
+"""Published ports as links in the cell that published them."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+from minirt_kernel.links import Links, PortLink, links_of, show_links, wants_links
+
+
+class _Page:
+    moves = True
+
+    def __init__(self) -> None:
+        self.shown: list[dict[str, Any]] = []
+
+    def write(self, stream: str, text: str) -> None:
+        raise AssertionError(text)
+
+    def show(self, bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
+        self.shown.append(bundle)
+
+
+def test_a_link_for_each_tcp_port() -> None:
+    """IPv4 and IPv6 of one port are one link, an address of its own keeps it, and udp has none."""
+    places = [("0.0.0.0", 8080, "80/tcp"), ("::", 8080, "80/tcp"), ("192.0.2.7", 9, "9/tcp"), ("0.0.0.0", 53, "53/udp")]
+    assert links_of("web", places).links == (
+        PortLink("web", "localhost", 8080, "80/tcp"),
+        PortLink("web", "192.0.2.7", 9, "9/tcp"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        (["ps"], ""),
+        (["container", "ls", "-a"], ""),
+        (["port", "web"], "web"),
+        (["container", "port", "web"], "web"),
+        (["ps", "-q"], None),
+        (["ps", "--format", "{{.Names}}"], None),
+        (["run", "web"], None),
+    ],
+)
+def test_which_commands_tell_of_ports(argv: list[str], wanted: str | None) -> None:
+    """Lists for people do; what is written for programs stays as it is."""
+    assert wants_links(argv) == wanted
+
+
+def test_on_a_hub_the_way_leads_through_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With jupyter-server-proxy a link below the user's own address; without it, what is missing is said."""
+    import importlib.util
+
+    real = importlib.util.find_spec
+    for there in (True, False):
+
+        def find(name: str, there: bool = there) -> object:
+            return there or None if name == "jupyter_server_proxy" else real(name)
+
+        monkeypatch.setattr(importlib.util, "find_spec", find)
+        page = _Page()
+        show_links(
+            page, Links((PortLink("web", "localhost", 8080, "80/tcp"),)), {"JUPYTERHUB_SERVICE_PREFIX": "/user/ann/"}
+        )
+        (bundle,) = page.shown
+        assert ('<a href="/user/ann/proxy/8080/"' in bundle["text/html"]) is there
+        assert ("install jupyter-server-proxy" in bundle["text/plain"]) is not there
+
+
+def test_names_are_text() -> None:
+    """Whatever a container is called, it is no markup."""
+    page = _Page()
+    show_links(page, Links((PortLink("<img src=x>", "localhost", 1, "1/tcp"),)), {})
+    assert "<img" not in page.shown[0]["text/html"]
+
+
+def test_a_running_server_is_one_click_away(kernel: Any) -> None:
+    """A detached run shows its link, the address answers, and docker ps shows it again."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    serve = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 80; done"
+    reply = kernel.run(f'docker run -d --name linked -p 127.0.0.1:{port}:80 minirt/base sh -c "{serve}"')
+    assert reply.status == "ok", reply.error
+    if "share the machine's network" in reply.text("stderr"):
+        pytest.skip("containers share the machine's network here")
+    try:
+        (shown,) = reply.of("display_data")
+        assert f'href="http://localhost:{port}/"' in shown["data"]["text/html"]
+        assert shown["data"]["text/plain"] == f"http://localhost:{port}/ leads to linked, 80/tcp"
+        answer = ""
+        for _ in range(50):
+            try:
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).read().decode()
+                break
+            except OSError:
+                time.sleep(0.1)
+        assert answer == "hello"
+        assert [one["data"]["text/plain"] for one in kernel.run("docker ps").of("display_data")] == [
+            f"http://localhost:{port}/ leads to linked, 80/tcp"
+        ]
+    finally:
+        kernel.run("docker rm -f linked")
