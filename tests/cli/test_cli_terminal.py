@@ -14,7 +14,7 @@ import pytest
 from minirt.engine import Engine
 
 BASE = "minirt/base"
-PROGRAM = [sys.executable, "-c", "import sys; from minirt.cli import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-m", "minirt"]
 
 
 def _environment(home: Path, **more: str) -> dict[str, str]:
