@@ -15,6 +15,7 @@ from minirt.build.context import Tree, open_context
 from minirt.build.executor import execute
 from minirt.build.failed import FailedSteps
 from minirt.build.job import Job, Scratchpad, timestamp
+from minirt.build.network_pool import NetworkPool
 from minirt.build.plan import Plan, make_plan
 from minirt.build.request import BuildRequest, Resolver
 from minirt.build.state import StageState
@@ -75,11 +76,12 @@ class Builder:
         scratchpad = Scratchpad(self.store.home, self.snapshots)
         scratchpad.clear_leftovers()
         self.failed.clear()
+        networks = NetworkPool(self.store, self.sandbox)
         try:
             with self.store.lease():
                 dockerfile = parse(request.dockerfile, request.source)
                 plan = make_plan(dockerfile, request.target, request.build_args, request.platform)
-                job = Job(self, request, plan, self._contexts(request), scratchpad, on_event, cancel)
+                job = Job(self, request, plan, self._contexts(request), scratchpad, networks, on_event, cancel)
                 state = execute(job, self.resolver)
                 self._save_hashes(job)
                 result = self._store(request, job.plan, state, on_event)
@@ -87,6 +89,7 @@ class Builder:
             on_event(BuildFailed(error.what, time.monotonic() - started))
             raise
         finally:
+            networks.close()
             scratchpad.close()
         on_event(BuildFinished(str(result.image_id), time.monotonic() - started))
         return result

@@ -17,6 +17,7 @@ from typing import Protocol
 from minirt.build.cache import BuildCache
 from minirt.build.context import Tree
 from minirt.build.failed import FailedSteps
+from minirt.build.network_pool import NetworkPool
 from minirt.build.plan import Plan
 from minirt.build.request import BuildRequest
 from minirt.model.cancel import Cancel
@@ -44,6 +45,7 @@ class Job:
     """``contexts`` are the trees by name, "" for the main one.
 
     ``copies`` are parts of a context for mounts, by the digest of their content; ``copying`` is held by who adds one.
+    ``networks`` are those of RUN steps.
     """
 
     tools: Tools
@@ -51,6 +53,7 @@ class Job:
     plan: Plan
     contexts: dict[str, Tree]
     scratchpad: Scratchpad
+    networks: NetworkPool
     on_event: EventSink
     cancel: Cancel | None = None
     copies: dict[str, Path] = field(default_factory=dict)

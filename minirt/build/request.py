@@ -13,6 +13,7 @@ from minirt.model.config import ImageConfig
 from minirt.model.events import EventSink
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
+from minirt.model.spec import Rlimit
 from minirt.snapshots.contract import LayerSource
 
 __all__ = ["BuildRequest", "ResolvedImage", "Resolver"]
@@ -27,8 +28,9 @@ class BuildRequest:
     ``build_args`` with the value None take nothing (docker takes it from the environment, which only the command
     line reads). ``no_cache_stages`` are docker's ``--no-cache-filter``. ``contexts`` are ``--build-context`` names
     with directories or references (``docker-image://…``). ``secrets`` are contents by id; ``ssh`` has by id the
-    socket of an agent, or files with keys. ``epoch``, in seconds since 1970, is SOURCE_DATE_EPOCH: all times of the
-    image become that one, or stay if older.
+    socket of an agent, or files with keys. ``extra_hosts`` are names and addresses for /etc/hosts
+    (``host-gateway``: this machine), ``shm_size`` the bytes of /dev/shm (0: 64 MB). ``epoch``, in seconds since 1970,
+    is SOURCE_DATE_EPOCH: all times of the image become that one, or stay if older.
     """
 
     dockerfile: str | bytes
@@ -45,6 +47,9 @@ class BuildRequest:
     platform: Platform | None = None
     epoch: int | None = None
     network: str = "default"
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    rlimits: tuple[Rlimit, ...] = ()
+    shm_size: int = 0
     contexts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     ssh: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from minirt.build.config_steps import argv, run_text
 from minirt.build.failures import explain_exit, explain_start
 from minirt.build.job import Job
 from minirt.build.run_mounts import MountPlan
+from minirt.build.run_network import step_network
 from minirt.build.state import StageState
 from minirt.build.stubs import Stubs
 from minirt.build.work import epoch_value, source_layers
@@ -23,14 +24,7 @@ from minirt.dockerfile import ExecForm, Run, ShellForm
 from minirt.errors import MinirtError, SandboxError, SpawnerLost, Unsupported
 from minirt.model.cancel import Cancel
 from minirt.model.events import StepOutput
-from minirt.model.spec import (
-    HostNetwork,
-    LoopbackNetwork,
-    Network,
-    Process,
-    RootFilesystem,
-    SandboxSpec,
-)
+from minirt.model.spec import Mount, Process, RootFilesystem, SandboxSpec, TmpfsMount
 from minirt.sandbox import Running
 from minirt.snapshots.union import Union
 from minirt.snapshots.users import Account, lookup_user
@@ -42,7 +36,6 @@ _READ = 64 * 1024
 _TAIL = 4096  # bytes of the end of the output, kept for the error
 _SHOWN = 2 << 20  # bytes of a step's output that are told, as BuildKit's BUILDKIT_STEP_LOG_MAX_SIZE
 _CLIPPED = b"\n[output clipped, log limit 2MiB reached]\n"
-_HOSTS = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
 @dataclass
@@ -86,11 +79,22 @@ class RunCommand:
             values[f"{'arg' if name in arguments else 'env'} {name}"] = value
         if self.one.network != "default" or self.job.request.network != "default":
             values["network"] = f"{self.one.network} {self.job.request.network}"
+        values.update(self._surroundings())
         if self.one.has_shebang:
             values["script"] = self.one.script
         values.update(self.mounts.values(by_content=by_content))
         values.update(epoch_value(self.job))
         return Inputs(self.state.chain, values, self.mounts.content, self.mounts.marks)
+
+    def _surroundings(self) -> dict[str, str]:
+        """The flags of the command line that a RUN can see."""
+        request = self.job.request
+        wanted = {
+            "hosts": " ".join(f"{name}={address}" for name, address in request.extra_hosts),
+            "limits": " ".join(f"{limit.name}={limit.soft}:{limit.hard}" for limit in request.rlimits),
+            "/dev/shm": str(request.shm_size or ""),
+        }
+        return {name: text for name, text in wanted.items() if text}
 
     @property
     def _cwd(self) -> str:
@@ -110,15 +114,15 @@ class RunCommand:
         union = Union.of([Path(lower) for lower in source_layers(root)])
         account = self._account(union)
         self.creator = (account.user.uid, account.user.gid)
-        with self.mounts.ready(account.user) as mounts:
+        with self.mounts.ready(account.user) as mounts, step_network(self.job, self._wish) as network:
             spec = SandboxSpec(
                 id=f"build-{where.name}",
                 root=root,
                 process=self._process(account),
                 hostname=_HOSTNAME,
-                mounts=tuple(mounts),
-                network=self._network(),
-                files={"/etc/hosts": _HOSTS, "/etc/resolv.conf": _resolv_conf()},
+                mounts=(*self._shared_memory(), *mounts),
+                network=network.network,
+                files=network.files(),
             )
             stubs = Stubs.missing(union, spec)
             self._run(spec)
@@ -134,11 +138,15 @@ class RunCommand:
     def _process(self, account: Account) -> Process:
         env = {**self.job.plan.scope.proxies, **self.state.environment, **self.mounts.environment()}
         env.setdefault("HOME", account.home)
-        return Process(self.words, env, self._cwd, account.user)
+        return Process(self.words, env, self._cwd, account.user, rlimits=self.job.request.rlimits)
 
-    def _network(self) -> Network:
-        wish = self.one.network if self.one.network != "default" else self.job.request.network
-        return LoopbackNetwork() if wish == "none" else HostNetwork()
+    @property
+    def _wish(self) -> str:
+        return self.one.network if self.one.network != "default" else self.job.request.network
+
+    def _shared_memory(self) -> list[Mount]:
+        size = self.job.request.shm_size
+        return [TmpfsMount("/dev/shm", size, options=("nosuid", "nodev", "noexec"))] if size else []
 
     def _run(self, spec: SandboxSpec) -> None:
         with _pipe() as out, _pipe() as err:
@@ -217,12 +225,3 @@ def _pipe() -> Iterator[_Pipe]:
     finally:
         pipe.close_write()
         os.close(pipe.read)
-
-
-def _resolv_conf() -> str:
-    """The machine's name servers: the command has the machine's network."""
-    try:
-        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

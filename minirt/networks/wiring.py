@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from minirt.errors import ContainerNotRunning, SandboxError
 from minirt.linux import links
 from minirt.linux.namespaces import CLONE_NEWNET
-from minirt.linux.processes import name_process, open_process
+from minirt.linux.processes import name_process, open_process, start_time
 from minirt.linux.syscalls import setns, unshare
 from minirt.networks.claims import drop_claim, networks_of, own
 from minirt.networks.plan import Wiring
@@ -29,7 +29,7 @@ from minirt.networks.records import Endpoint, Network
 if TYPE_CHECKING:
     from minirt.networks.listening import Listener
 
-__all__ = ["attach", "detach", "join", "make"]
+__all__ = ["attach", "detach", "join", "keep", "make"]
 
 Leave = tuple[Callable[[], None], Callable[[], None]]
 """What to do when the container has ended: before anybody is told, and after."""
@@ -113,6 +113,20 @@ def join(arguments: Mapping[str, Any], _state_dir: str | None) -> Leave:
     finally:
         os.close(pidfd)
     return _nothing, _nothing
+
+
+def keep(arguments: Mapping[str, Any], _root: str | None, fds: list[int]) -> None:
+    """A network without a container, for those that follow each other and :func:`join` it: in the sandbox's worker.
+
+    Writes this process's id and start time to ``fds[0]`` when it is ready, and keeps it until ``fds[1]`` is closed.
+    """
+    release, leave = make(arguments, None)
+    try:
+        os.write(fds[0], f"{os.getpid()} {start_time(os.getpid()) or 0}\n".encode())
+        os.read(fds[1], 1)
+    finally:
+        release()
+        leave()
 
 
 def _enter_bridges(wiring: Wiring, place: int) -> None:
