@@ -133,7 +133,9 @@ class Builder:
         state = with_label(state, request.labels)
         config = image_config(request, plan, state)
         written = self.store.put(config.to_bytes(), CONFIG)
-        manifest = Manifest(written, tuple(layer.descriptor for layer in state.layers))
+        layers = tuple(layer.descriptor for layer in state.layers)
+        notes = {key: value for key, value in request.annotations.items() if not key.startswith("index:")}
+        manifest = Manifest(written, layers, notes)
         descriptor = replace(self.store.put(manifest.to_bytes(), MANIFEST), platform=config.platform)
         if not request.tags:
             self.store.add_untagged(descriptor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from minirt.errors import InvalidSpec, PathNotFound, Unsupported
@@ -14,27 +14,30 @@ __all__ = [
     "OUTPUTS",
     "Output",
     "build_contexts",
-    "call_method",
-    "network_mode",
-    "progress_mode",
     "read_output",
     "secrets",
 ]
 
-OUTPUTS = ("image", "local", "tar", "oci", "docker", "registry")
-MODES = ("auto", "plain", "tty", "quiet", "rawjson")
+OUTPUTS = ("image", "local", "tar", "oci", "docker", "registry", "cacheonly")
+# With SOURCE_DATE_EPOCH the times of files in layers are never younger; documents are OCI's.
+_FIXED = {"oci-mediatypes": True, "store": True, "rewrite-timestamp": True, "platform-split": True, "inline": True}
 _MOST_SECRET = 500 * 1024  # BuildKit, session/secrets: larger ones are refused
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One ``--output``: its ``kind`` is of :data:`OUTPUTS`; ``dest`` a path, ``-`` for standard output, or empty."""
+    """One ``--output``: its ``kind`` is of :data:`OUTPUTS`; ``dest`` a path, ``-`` for standard output, or empty.
+
+    ``compression`` is ``gzip``, with a level from 0 to 9 if one was asked for, or empty: layers as they are.
+    """
 
     kind: str
     dest: str = ""
     names: tuple[str, ...] = ()
     push: bool = False
     tar: bool = True
+    compression: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stores(self) -> bool:
@@ -54,43 +57,45 @@ def read_output(text: str) -> Output:
         raise ValueError(f"type {kind} is none of {', '.join(OUTPUTS)}")
     names = tuple(Reference.parse(name).familiar for name in fields.pop("name", "").split(",") if name)
     push = _truth(fields.pop("push", "false")) or kind == "registry"
-    output = Output(kind, fields.pop("dest", ""), names, push, _truth(fields.pop("tar", "true")))
-    for name in ("compression", "compression-level", "force-compression", "oci-mediatypes", "store", "unpack"):
-        fields.pop(name, None)  # how it is packed: minirt packs in one way
+    tar = _truth(fields.pop("tar", "true"))
+    notes = {name: fields.pop(name) for name in tuple(fields) if name.startswith("annotation")}
+    notes = {name.partition(".")[2]: value for name, value in notes.items()}
+    output = Output(kind, fields.pop("dest", ""), names, push, tar, _compression(kind, fields), notes)
+    _packing(kind, fields)
     if fields:
         raise ValueError(f"unknown field {min(fields)!r}")
     if kind == "local" and not output.dest:
         raise ValueError("dest is required for local output")
     if kind in ("tar", "oci") and not output.dest:
-        return Output(kind, "-", names, push, output.tar)
+        return replace(output, dest="-")
     return output
 
 
-def progress_mode(text: str) -> str:
-    """What ``--progress`` may be."""
-    if text not in MODES:
-        raise ValueError(f"invalid progress mode {text}: must be one of auto, plain, tty, quiet")
-    return "plain" if text == "rawjson" else text
-
-
-def call_method(text: str) -> str:
-    """What ``--call`` may be: ``build`` or ``check``."""
-    name = text.partition(",")[0]
-    if name in ("outline", "targets"):
-        raise Unsupported(f"--call={name}: minirt does not do it yet", hint="There are build and check.")
-    if name not in ("build", "check", "lint"):
-        raise ValueError(f"invalid call {name}: must be build or check")
-    return "check" if name == "lint" else name
-
-
-def network_mode(text: str) -> str:
-    """What ``--network`` may be."""
-    if text not in ("default", "host", "none"):
-        raise Unsupported(
-            f"network mode {text!r} not supported by build",
-            hint="Use default or host for the machine's network, none for no network.",
+def _compression(kind: str, fields: dict[str, str]) -> str:
+    """What layers of an archive are packed with; in the store and on the way to a registry they are as they are."""
+    wanted = fields.pop("compression", "")
+    level = fields.pop("compression-level", "")
+    if wanted and wanted not in ("uncompressed", "gzip", "zstd", "estargz"):
+        raise ValueError(f"unsupported layer compression type {wanted}")
+    if wanted in ("zstd", "estargz"):
+        raise ValueError(f"compression={wanted}: minirt packs layers with gzip, or leaves them uncompressed")
+    if wanted == "gzip" and (kind in ("image", "registry", "docker") and not fields.get("dest", "")):
+        raise ValueError(
+            f"compression=gzip of type={kind}: layers lie in the store as plain tar; type=oci can pack them"
         )
-    return text
+    if level and not (wanted == "gzip" and level.isdigit() and int(level) <= 9):
+        raise ValueError(f"compression-level={level}: gzip has levels from 0 to 9")
+    return f"{wanted}{level}" if wanted == "gzip" else ""
+
+
+def _packing(kind: str, fields: dict[str, str]) -> None:
+    """Fields that ask for what minirt does anyway; what it does otherwise is refused."""
+    for name, fixed in _FIXED.items():
+        if name in fields and _truth(fields.pop(name)) is not fixed:
+            raise ValueError(f"{name}={str(not fixed).lower()}: minirt does it the other way")
+    for name in ("force-compression", "unpack", "dangling-name-prefix", "name-canonical", "push-by-digest"):
+        if name in fields and _truth(fields.pop(name)):
+            raise ValueError(f"{name} is not to be had here")
 
 
 def build_contexts(pairs: Sequence[str], cwd: Path) -> dict[str, str]:
@@ -168,10 +173,10 @@ def _secret(name: str, source: str, variable: str, kind: str, environment: Mappi
 def _pairs(text: str) -> list[tuple[str, str]]:
     """The fields of a line of comma-separated ``name=value``, quoted as CSV is. Raises ValueError."""
     pairs = []
-    for field in next(csv.reader([text], strict=True), []):
-        name, equals, value = field.partition("=")
+    for part in next(csv.reader([text], strict=True), []):
+        name, equals, value = part.partition("=")
         if not equals:
-            raise ValueError(f"invalid field '{field}' must be a key=value pair")
+            raise ValueError(f"invalid field '{part}' must be a key=value pair")
         pairs.append((name.strip().lower(), value))
     return pairs
 

@@ -30,7 +30,10 @@ class Completion:
 # Values that a flag allows, and flags whose value names something.
 _CHOICES = {
     "--pull": ("always", "missing", "never"),
-    "--progress": ("auto", "plain", "tty", "quiet"),
+    "--progress": ("auto", "none", "plain", "quiet", "rawjson", "tty"),
+    "--call": ("check", "outline", "targets"),
+    "--provenance": ("false",),
+    "--sbom": ("false",),
     "--network": ("host", "none"),
     "--net": ("host", "none"),
     "--type": ("container", "image", "network", "volume"),
@@ -48,6 +51,7 @@ _KINDS = {
     "--output": "path",
     "--cidfile": "path",
     "--iidfile": "path",
+    "--metadata-file": "path",
     "--tag": "image",
 }
 

@@ -27,7 +27,7 @@ def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
 
     A pull and a push show on standard output, the others on standard error, as docker's do.
     """
-    if mode == "quiet":
+    if mode in ("quiet", "none"):
         yield ignore
         return
     from minirt.cli.progress_build import PlainBuild
@@ -35,6 +35,10 @@ def printed(session: Session, what: str, mode: str) -> Iterator[EventSink]:
 
     kinds: dict[str, type[_Lines]] = {"build": PlainBuild, "push": PlainPush}
     source = kinds.get(what, PlainPull)()
+    if mode == "rawjson":
+        from minirt.cli.progress_raw import RawBuild
+
+        source = RawBuild()
     write = _patient(session.print if what in ("pull", "push") else session.complain)
     # A push tells a layer when it is there, and not on its way: nothing to draw.
     if what != "push" and (mode == "tty" or (mode == "auto" and session.interactive)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,10 +13,12 @@ from minirt.model.events import EventSink
 
 if TYPE_CHECKING:
     from minirt.build.failed import FailedStep
+    from minirt.build.outline import Outline, Target
     from minirt.build.request import BuildRequest
     from minirt.dockerfile.checks import Finding
     from minirt.engine.facade import Engine
     from minirt.engine.images import Image
+    from minirt.images.image import StoredImage
 
 __all__ = ["WithBuilds", "read_dockerfile"]
 
@@ -45,7 +48,9 @@ class WithBuilds:
         or with ``custom_context`` a tar, compressed or not, that is the context. Further ``options``, with
         docker-py's names where it has them: ``buildargs`` and ``labels`` (by name), ``target``, ``nocache``,
         ``no_cache_filter`` (stages), ``pull``, ``platform``, ``network_mode`` (default, host or none), ``contexts``
-        (directories or ``docker-image://…`` by name), ``secrets`` (bytes by id), ``source_date_epoch``.
+        (directories or ``docker-image://…`` by name), ``secrets`` (bytes by id), ``ssh`` (by id the
+        socket of an agent, or key files), ``extra_hosts`` (addresses by name), ``ulimits`` (:class:`Rlimit`),
+        ``shm_size`` (bytes), ``annotations`` (by key; of the index with ``index:`` before it), ``source_date_epoch``.
 
         Raises DockerfileError, BuildError and its kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then
         no name was given and nothing half made is left.
@@ -75,13 +80,48 @@ class WithBuilds:
 
         Raises DockerfileError, PathNotFound.
         """
-        from minirt.engine.building import request_of
+        given = {"dockerfile": dockerfile, "text": text, "source": source, **options}
+        with self._request(path, given) as request:
+            return self._engine.builder.check(request)
 
-        context = None if path is None else Path(path)
-        if text is None:
-            text, source = read_dockerfile(context or Path(), dockerfile)
-        request: BuildRequest = request_of(text, source, context, (), options)
-        return self._engine.builder.check(request)
+    def outline(self, path: str | Path | None = None, **options: Any) -> Outline:
+        """``docker build --call=outline``: the arguments, secrets and agents that the target takes.
+
+        Arguments are those of :meth:`build`. Raises DockerfileError, PathNotFound.
+        """
+        from minirt.build.outline import outline_of
+
+        with self._request(path, options) as request:
+            return outline_of(request)
+
+    def targets(self, path: str | Path | None = None, **options: Any) -> tuple[Target, ...]:
+        """``docker build --call=targets``: the stages. Raises DockerfileError, PathNotFound."""
+        from minirt.build.outline import targets_of
+
+        with self._request(path, options) as request:
+            return targets_of(request)
+
+    def read_build_file(self, path: str | Path | None = None, **options: Any) -> tuple[bytes, str]:
+        """The Dockerfile that :meth:`build` would read, and its name. Raises PathNotFound."""
+        with self._request(path, options) as request:
+            text = request.dockerfile
+            return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"), request.source
+
+    @contextmanager
+    def _request(self, path: str | Path | None, given: Mapping[str, Any]) -> Iterator[BuildRequest]:
+        """The request that :meth:`build` would make of the same arguments; a tar is unpacked meanwhile."""
+        from minirt.engine.building import request_of, unpacked_context
+
+        left = dict(given)
+        fileobj, custom = left.pop("fileobj", None), left.pop("custom_context", False)
+        dockerfile, text = left.pop("dockerfile", None), left.pop("text", None)
+        source = left.pop("source", "Dockerfile")
+        if fileobj is not None and not custom:
+            text, fileobj = fileobj.read(), None
+        with unpacked_context(self._engine, fileobj, path) as context:
+            if text is None:
+                text, source = read_dockerfile(context or Path(), dockerfile)
+            yield request_of(text, source, context, (), left)
 
     def prune_builds(self, *, all: bool = False, unused_for: float = 0.0, keep_storage: int = 0) -> dict[str, Any]:
         """docker-py's: ``{"CachesDeleted": […], "SpaceReclaimed": bytes}``.
@@ -122,15 +162,29 @@ class WithBuilds:
 
         return files_of(self._engine, image)
 
-    def archive(self, image: str, names: Sequence[str] = ()) -> Iterator[bytes]:
-        """``type=oci`` and ``type=docker``: one archive that is both, with these names whatever the store knows."""
+    def archive(self, image: str, names: Sequence[str] = (), *, compression: str = "") -> Iterator[bytes]:
+        """``type=oci`` and ``type=docker``: one archive that is both, with these names whatever the store knows.
+
+        ``compression`` is ``gzip``, with a level from 0 to 9 behind it if wished; empty leaves layers as they are.
+        """
         from dataclasses import replace
 
         from minirt.images.save import save
         from minirt.model.reference import Reference
 
         stored = self._engine.image_store.get(image)
-        return save(self._engine.store, [replace(stored, names=tuple(Reference.parse(name) for name in names))])
+        named = replace(stored, names=tuple(Reference.parse(name) for name in names))
+        if not compression:
+            return save(self._engine.store, [named])
+        return self._packed(named, int(compression.removeprefix("gzip") or 6))
+
+    def _packed(self, image: StoredImage, level: int) -> Iterator[bytes]:
+        from minirt.images.packing import packed
+        from minirt.images.save import save
+
+        # The packed blobs are in the store only while they are read; the next sweep takes them away.
+        with self._engine.store.lease():
+            yield from save(self._engine.store, [packed(self._engine.store, image, level)])
 
     def unpack(self, chunks: Iterable[bytes], target: Path, cancel: Cancel | None = None) -> None:
         """Unpack a tar, such as that of :meth:`files`, below a directory; the files are the user's own."""

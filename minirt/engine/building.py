@@ -77,12 +77,15 @@ def request_of(
     given = {name: value for name, value in fields.items() if value is not None}
     if isinstance(given.get("platform"), str):
         given["platform"] = Platform.parse(given["platform"])
+    for name in ("extra_hosts", "rlimits"):
+        if name in given:
+            given[name] = tuple(given[name].items() if isinstance(given[name], Mapping) else given[name])
     if "no_cache_stages" in given:
         given["no_cache_stages"] = tuple(given["no_cache_stages"])
     if given.get("network", "default") not in ("default", "host", "none"):
         raise InvalidSpec(
             f"network mode {given['network']!r} not supported by a build",
-            hint="Use default or host for the machine's network, none for no network.",
+            hint="Use default for a network of their own, host for the machine's, none for no network.",
         )
     names = tuple(Reference.parse(tag) for tag in tags)
     return BuildRequest(dockerfile=text, source=source, context=context, tags=names, **given)
@@ -100,6 +103,11 @@ _FIELDS = {
     "contexts": "contexts",
     "secrets": "secrets",
     "source_date_epoch": "epoch",
+    "ssh": "ssh",
+    "extra_hosts": "extra_hosts",
+    "ulimits": "rlimits",
+    "shm_size": "shm_size",
+    "annotations": "annotations",
 }
 
 

@@ -6,15 +6,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from minirt.cli.build_values import (
-    Output,
-    build_contexts,
+from minirt.cli.build_flags import (
+    Call,
+    agents,
+    annotation,
+    attestation,
     call_method,
+    entitlement,
+    extra_hosts,
+    limit,
+    memory_size,
     network_mode,
+    no_attestation,
     progress_mode,
-    read_output,
-    secrets,
 )
+from minirt.cli.build_values import Output, build_contexts, read_output, secrets
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 _CACHE = "the build cache is this home's own"
+_BUILDER = "there is one builder, this home's own"
+_GROUP = "RUN steps have no control group of their own"
+_SQUASH = "BuildKit has no such thing any more; a last stage that copies from the others does it"
 
 
 def _checked_tag(text: str) -> str:
@@ -41,9 +50,22 @@ def _checked_tag(text: str) -> str:
     arity=(1, 1),
     operands="path",
     flags=[
+        values("--add-host", "", 'Add a custom host-to-IP mapping (format: "host:ip")', word="strings"),
+        values(
+            "--allow", "", 'Allow extra privileged entitlement (e.g., "network.host")', word="stringArray",
+            parse=entitlement,
+        ),
+        values("--annotation", "", "Add annotation to the image", word="stringArray", parse=annotation),
+        values(
+            "--attest", "", 'Attestation parameters (format: "type=sbom,disabled=true")', word="stringArray",
+            parse=attestation,
+        ),
         values("--build-arg", "", "Set build-time variables"),
         values("--build-context", "", "Additional build contexts (e.g., name=path)"),
-        value("--call", "", 'Set method for evaluating build ("check")', parse=call_method, default="build"),
+        value(
+            "--call", "", 'Set method for evaluating build ("check", "outline", "targets") (default "build")',
+            parse=call_method, default=Call("build"),
+        ),
         switch("--check", "", 'Shorthand for "--call=check"'),
         value("--file", "f", 'Name of the Dockerfile (Default is "PATH/Dockerfile", "-" reads it from stdin)'),
         value("--iidfile", "", "Write the image ID to the file"),
@@ -62,12 +84,28 @@ def _checked_tag(text: str) -> str:
         ),
         value("--platform", "", "Set platform if server is multi-platform capable"),
         value(
-            "--progress", "", 'Set type of progress output ("auto", "plain", "tty", "quiet") (default "auto")',
+            "--progress", "",
+            'Set type of progress output ("auto", "none", "plain", "quiet", "rawjson", "tty") (default "auto")',
             parse=progress_mode, default="auto",
+        ),
+        value(
+            "--provenance", "", 'Shorthand for "--attest=type=provenance"', parse=no_attestation("provenance"),
+            default="false",
         ),
         switch("--pull", "", "Always attempt to pull a newer version of the image"),
         switch("--push", "", 'Shorthand for "--output=type=registry"'),
         switch("--quiet", "q", "Suppress the build output and print image ID on success"),
+        value(
+            "--sbom", "", 'Shorthand for "--attest=type=sbom"', parse=no_attestation("sbom"),
+            default="false",
+        ),
+        value("--shm-size", "", "Shared memory size for build containers", word="bytes", parse=memory_size, default=0),
+        values(
+            "--ssh", "",
+            'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")',
+            word="stringArray",
+        ),
+        values("--ulimit", "", "Ulimit options", word="ulimit", parse=limit),
         switch("--rm", "", "Remove intermediate containers after a successful build", default=True),
         switch("--force-rm", "", "Always remove intermediate containers"),
         values(
@@ -76,26 +114,25 @@ def _checked_tag(text: str) -> str:
         ),
         values("--tag", "t", 'Name and optionally a tag in the "name:tag" format', parse=_checked_tag),
         value("--target", "", "Set the target build stage to build."),
-        absent("--add-host", "", "Add a custom host-to-IP mapping", word="list"),
         absent("--cache-from", "", "Images to consider as cache sources", word="strings", why=_CACHE),
         absent("--cache-to", "", "Cache export destinations", word="strings", why=_CACHE),
-        absent("--memory", "m", "Memory limit", word="bytes"),
-        absent("--shm-size", "", "Size of /dev/shm", word="bytes"),
-        absent("--squash", "", "Squash newly built layers into a single new layer", word=""),
-        absent("--ssh", "", "SSH agent socket or keys to expose to the build", word="stringArray"),
-        absent("--ulimit", "", "Ulimit options", word="ulimit"),
+        absent("--builder", "", "Override the configured builder instance", why=_BUILDER),
+        absent("--cgroup-parent", "", "Set the parent cgroup for the RUN instructions during build", why=_GROUP),
+        absent("--memory", "m", "Memory limit", word="bytes", why=_GROUP),
+        absent("--squash", "", "Squash newly built layers into a single new layer", word="", why=_SQUASH),
     ],
 )  # fmt: skip
 def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     given = {**_inputs(session, arguments[0], options["file"]), **_request(session, options)}
-    if options["check"] or options["call"] == "check":
-        from minirt.cli.commands.build_check import show_findings
+    call = Call("check") if options["check"] else options["call"]
+    if call.name != "build":
+        from minirt.cli.commands.build_check import evaluate
 
-        return show_findings(session, given)
+        return evaluate(session, call, given)
     outputs = _outputs(options)
     names = list(dict.fromkeys([*options["tag"], *(name for one in outputs for name in one.names)]))
     kept = not outputs or any(one.stores for one in outputs)
-    mode = "quiet" if options["quiet"] else options["progress"]
+    mode = _mode(options)
     before = set() if kept else {image.id for image in session.engine.images.list(all=True)}
     with session.progress(session, "build", names[0] if names else "", mode) as sink:
         image = session.engine.images.build(**given, tag=names if kept else (), on_event=sink, cancel=session.cancel)
@@ -106,6 +143,13 @@ def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
         if not kept and image.id not in before:
             session.engine.images.remove(image.id, force=True)
     return 0
+
+
+def _mode(options: dict[str, Any]) -> str:
+    mode: str = options["progress"]
+    if options["quiet"] and mode not in ("auto", "quiet"):
+        raise _conflict(f"progress={mode} and quiet cannot be used together")
+    return "quiet" if options["quiet"] else mode
 
 
 def _request(session: Session, options: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +166,11 @@ def _request(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "network_mode": options["network"],
         "contexts": build_contexts(options["build_context"], session.cwd),
         "secrets": secrets(options["secret"], session.environment, session.cwd),
+        "ssh": agents(options["ssh"], session.environment, session.cwd),
+        "extra_hosts": extra_hosts(options["add_host"]),
+        "ulimits": options["ulimit"],
+        "shm_size": options["shm_size"],
+        "annotations": dict(options["annotation"]),
         "source_date_epoch": Settings.epoch(session.environment),
     }
 

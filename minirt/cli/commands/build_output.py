@@ -26,7 +26,7 @@ def deliver(session: Session, image: Image, output: Output, names: list[str]) ->
         _write(session, session.engine.images.files(image.id), output)
     elif output.dest:
         # One archive is both: an OCI layout, and what docker load takes.
-        archive = session.engine.images.archive(image.id, names)
+        archive = session.engine.images.archive(image.id, names, compression=output.compression)
         if output.tar:
             _write(session, archive, output)
         else:
