@@ -27,7 +27,7 @@ __all__ = ["Lent", "NetworkPool"]
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """``gateway`` is the machine's address on it; empty for an ordinary user. ``resolver``: it has one of ours."""
+    """``gateway`` is the bridge's own address. ``resolver``: it has a name server of ours."""
 
     network: MadeNetwork
     gateway: str
@@ -58,24 +58,20 @@ class NetworkPool:
 
     def _make(self) -> Lent:
         name = f"build-{os.getpid()}-{secrets.token_hex(4)}"
-        home, servers, program = self.store.home, machine_servers(), ability(self.store.home).program
-        if program:
-            keeper = _Keeper(self.sandbox, Wiring(name, str(home), (), (), True, servers, program))
-            gateway, resolver = "", True
-        else:
-            networks = Networks(self.store)
-            place = networks.join(Wish(BRIDGE), name, (name,))
-            # A name server on the machine's own loopback is out of reach from here, but not from a resolver of ours.
-            resolver = any(server.startswith("127.") or server == "::1" for server in servers)
-            gateway = place[0].gateway
-            try:
-                keeper = _Keeper(self.sandbox, Wiring(name, str(home), (place,), (), resolver, servers))
-            except BaseException:
-                networks.leave(BRIDGE, name)
-                raise
+        able, servers, networks = ability(self.store.home), machine_servers(), Networks(self.store)
+        place = networks.join(Wish(BRIDGE), name, (name,))
+        # A name server on the machine's own loopback is out of reach from here, but not from a resolver of ours.
+        resolver = any(server.startswith("127.") or server == "::1" for server in servers)
+        home = str(self.store.home)
+        wiring = Wiring(name, home, (place,), (), resolver, servers, user=able.user, program=able.program)
+        try:
+            keeper = _Keeper(self.sandbox, wiring)
+        except BaseException:
+            networks.leave(BRIDGE, name)
+            raise
         with self._mutex:
             self._keepers.append(keeper)
-        return Lent(MadeNetwork("minirt.networks.wiring:join", keeper.process(name)), gateway, resolver)
+        return Lent(MadeNetwork("minirt.networks.wiring:join", keeper.process(name)), place[0].gateway, resolver)
 
     def close(self) -> None:
         """Return when the networks are gone; what is left of the bridge goes a moment later."""

@@ -56,7 +56,7 @@ def test_a_stage_is_mounted_and_not_copied(build: Any, engine: Engine, events: l
 RUN mkdir -p /out/d && echo one > /out/d/f && ln -s d /out/link
 FROM minirt/base
 RUN --mount=from=made,source=/out/link,target=/in --mount=from=made,source=out/d/f,target=/one cat /in/f /one
-RUN --mount=from=made,target=/all cat /all/out/d/f; touch /all/new && echo written || echo kept
+RUN --mount=from=made,target=/all cat /all/out/d/f; touch /all/new 2>/dev/null && echo written || echo kept
 """
     build(text)
     lines = said(events).splitlines()
@@ -117,7 +117,7 @@ WORKDIR /work
 RUN --mount=type=cache,id=mounts-one,from=seed,source=s,target=/c cat /c/f; echo more >> /c/f
 RUN --mount=type=cache,id=mounts-one,from=seed,source=s,target=there cat there/f
 RUN --mount=type=cache,id=mounts-one,target=/c ls /c
-RUN --mount=type=cache,id=mounts-two,target=/c,ro touch /c/x && echo written || echo kept
+RUN --mount=type=cache,id=mounts-two,target=/c,ro touch /c/x 2>/dev/null && echo written || echo kept
 """
     build(text, no_cache=True)
     first = ["seed", "seed", "more"]
