@@ -190,6 +190,7 @@ def _clear(home: str) -> int:
         known = [container.id for container in engine.containers.list(all=True)]
         for container in engine.containers.list(all=True):
             container.remove(force=True, v=True)
+        check_home(engine, repair=True)
         engine.volumes.prune()  # one made for a container that never came to be is nobody's, as with docker
         left = [entry.name for entry in (engine.home / "containers").iterdir()]
         left += [volume.name for volume in engine.volumes.list() if len(volume.name) == 64]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +20,8 @@ from minirt.errors import CorruptBlob, HomeUnusable, MinirtError
 from minirt.model.digest import Digest
 from minirt.model.manifest import Manifest
 from minirt.model.reference import Reference
+from minirt.snapshots.staging import abandoned
+from minirt.store.blobs import STAGED
 from minirt.store.files import atomic_write
 
 if TYPE_CHECKING:
@@ -133,10 +137,36 @@ def _layers(engine: Engine) -> Iterator[Finding]:
             whole = False
         if not whole:
             yield _leftover(engine, directory, "an unpacked layer without its label", "remove it: it is unpacked again")
-    for directory in sorted((engine.store.home / "tmp").glob("*")):
-        with suppress(OSError):
-            if time.time() - directory.lstat().st_mtime > _OLD and not directory.name.startswith("corrupt-"):
-                yield _leftover(engine, directory, "begun long ago and never finished", "remove it")
+    tmp = engine.store.home / "tmp"
+    gone = set(abandoned(tmp))
+    for path in sorted(tmp.glob("*")):
+        if path in gone or _unlocked(path):
+            yield _leftover(engine, path, "begun by a process that is gone, and never finished", "remove it")
+        elif _is_old(path) and not path.name.startswith("corrupt-"):
+            yield _leftover(engine, path, "begun long ago and never finished", "remove it")
+
+
+def _unlocked(path: Path) -> bool:
+    """Builds and writers of blobs hold a lock on what they work on, as long as they live."""
+    if not path.name.startswith(("build-", STAGED)):
+        return False
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _is_old(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - path.lstat().st_mtime > _OLD
+    return False
 
 
 def _leftover(engine: Engine, directory: Path, what: str, cure: str) -> Finding:

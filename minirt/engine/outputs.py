@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from minirt.errors import InvalidInput, PathNotFound, StoreError
 from minirt.model.cancel import Cancel
+from minirt.snapshots.staging import staging_path
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
@@ -88,4 +88,4 @@ def _spooled(engine: Engine, chunks: Iterable[bytes], cancel: Cancel | None = No
 
 
 def _fresh(engine: Engine, what: str) -> Path:
-    return engine.store.home / "tmp" / f"{what}-{os.getpid()}-{secrets.token_hex(6)}"
+    return staging_path(engine.store.home / "tmp", what)

@@ -8,7 +8,6 @@ comparing, and told in the very bytes that the overlay driver would have told.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,8 +61,7 @@ class CopySnapshots:
         return TreeRoot(str(target / _TREE))
 
     def _lay_out(self, diff_ids: Sequence[Digest], target: Path) -> None:
-        staging = self._store.home / "tmp" / f"chain-{secrets.token_hex(8)}"
-        staging.parent.mkdir(exist_ok=True)
+        staging = self._layers.staging("chain")
         arguments = {
             **self._form,
             "staging": str(staging),
@@ -105,8 +103,7 @@ class CopySnapshots:
         creator: tuple[int, int] = ROOT,
     ) -> Layer:
         """See :meth:`Snapshots.commit`."""
-        blob = self._store.home / "tmp" / f"packed-{secrets.token_hex(8)}"
-        blob.parent.mkdir(exist_ok=True)
+        blob = self._layers.staging("packed")
         asked = {"keep": keep, "epoch": epoch, "without": list(without), "creator": list(creator)}
         arguments = {**self._compared(where), "blob": str(blob), **asked}
         try:

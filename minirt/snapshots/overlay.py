@@ -54,7 +54,7 @@ class OverlaySnapshots:
         with self._store.lock(f"layer-{layer.diff_id.hex}"):
             if self.diff_path(layer.diff_id).is_dir():
                 return
-            staging = self._staging()
+            staging = self.staging()
             arguments = {
                 **self._form,
                 "home": str(self._store.home),
@@ -73,7 +73,7 @@ class OverlaySnapshots:
             finally:
                 os.close(fd)
 
-    def _staging(self, what: str = "layer") -> Path:
+    def staging(self, what: str = "layer") -> Path:
         """A place for unfinished work; what killed processes left there goes first."""
         tmp = self._store.home / "tmp"
         for left in abandoned(tmp, what):
@@ -130,7 +130,7 @@ class OverlaySnapshots:
         creator: tuple[int, int] = ROOT,
     ) -> Layer:
         """See :meth:`Snapshots.commit`; paths in ``without`` (as seen inside) do not become part of the layer."""
-        blob = self._staging("packed")
+        blob = self.staging("packed")
         arguments = {
             **self._form,
             "home": str(self._store.home),

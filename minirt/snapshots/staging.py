@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from minirt.linux import processes
 
 __all__ = ["abandoned", "staging_path"]
+
+_NAME = re.compile(r"(?P<what>[a-z-]+)-(?P<pid>\d+)\.(?P<started>\d+)-[0-9a-f]+")
 
 
 def staging_path(tmp: Path, what: str) -> Path:
@@ -19,10 +22,11 @@ def staging_path(tmp: Path, what: str) -> Path:
     return tmp / f"{what}-{pid}.{processes.start_time(pid)}-{secrets.token_hex(6)}"
 
 
-def abandoned(tmp: Path, what: str) -> Iterator[Path]:
-    """What :func:`staging_path` named for processes that are gone."""
-    for path in tmp.glob(f"{what}-*.*-*"):
-        owner = path.name[len(what) + 1 :].partition("-")[0]
-        pid, _, started = owner.partition(".")
-        if pid.isdigit() and started.isdigit() and not processes.is_alive(int(pid), int(started)):
+def abandoned(tmp: Path, what: str = "") -> Iterator[Path]:
+    """What :func:`staging_path` named, for ``what`` or for anything, for processes that are gone."""
+    for path in sorted(tmp.glob("*")):
+        found = _NAME.fullmatch(path.name)
+        if found is None or what not in ("", found["what"]):
+            continue
+        if not processes.is_alive(int(found["pid"]), int(found["started"])):
             yield path

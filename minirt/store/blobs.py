@@ -24,11 +24,11 @@ from minirt.model.manifest import Descriptor
 from minirt.store.files import storage_errors, sync_directory, sync_file
 from minirt.store.locks import open_locked
 
-__all__ = ["BlobWriter", "Blobs", "VerifyingReader"]
+__all__ = ["STAGED", "BlobWriter", "Blobs", "VerifyingReader"]
 
 _EMPTY = Digest.of(b"")
 _CHUNK = 1 << 20
-_STAGED = "blob-"
+STAGED = "blob-"
 
 
 class VerifyingReader(io.RawIOBase):
@@ -245,7 +245,7 @@ class Blobs:
 
     def clear_staging(self) -> None:
         """Remove what killed writers left. A living writer holds its file's lock, so its file stays."""
-        for path in self._staging.glob(f"{_STAGED}*"):
+        for path in self._staging.glob(f"{STAGED}*"):
             fd = open_locked(path)
             if fd is not None:
                 path.unlink(missing_ok=True)
@@ -253,7 +253,7 @@ class Blobs:
 
     def _stage(self) -> tuple[int, Path]:
         while True:
-            path = self._staging / f"{_STAGED}{secrets.token_hex(8)}"
+            path = self._staging / f"{STAGED}{secrets.token_hex(8)}"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             fcntl.flock(fd, fcntl.LOCK_EX)
             if os.fstat(fd).st_nlink:

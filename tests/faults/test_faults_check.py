@@ -222,3 +222,21 @@ def test_damage_in_words(own: Engine) -> None:
     shutil.rmtree(own.home / "volumes" / "gone")
     assert "docker volume create gone" in _only(own).what
     assert json.loads((own.home / "index.json").read_bytes())["manifests"]
+
+
+def test_what_killed_processes_had_begun(own: Engine) -> None:
+    """A half-written blob, layer and build of processes that are gone are told at once; those of living ones never."""
+    with own.store.writer() as writer:
+        writer.write(b"being written")
+        assert check_home(own) == ()
+    program = (
+        "import sys, os, signal; from pathlib import Path; from minirt.store import Store\n"
+        "from minirt.snapshots.staging import staging_path; store = Store(Path(sys.argv[1]))\n"
+        "with store.writer() as writer:\n"
+        "    staging_path(store.home / 'tmp', 'layer').mkdir(); (store.home / 'tmp' / 'build-1234').mkdir()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(own.home)], check=False)
+    assert len([problem for problem in check_home(own) if "never finished" in problem.what]) == 3
+    _mended(own)
+    assert list((own.home / "tmp").iterdir()) == []
