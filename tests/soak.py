@@ -164,6 +164,9 @@ def _look(home: str) -> list[str]:
         wrong += [f"not repaired: {problem}" for problem in check_home(engine)]
         for container in engine.containers.list(all=True):
             try:
+                if container.status == "dead":  # the one who removed it was killed: once more does it
+                    container.remove(force=True, v=True)
+                    continue
                 state, attrs = container.state, container.attrs
                 container.changes()
                 if state.alive and state.pid and not Path(f"/proc/{state.pid}").exists() and container.state.alive:

@@ -19,6 +19,7 @@ from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
 from minirt.containers.ending import Ending
 from minirt.containers.execing import exec_process
+from minirt.containers.lost import write_lost_end
 from minirt.containers.networking import give_up, plan_network, settle, without_namespaces
 from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord, MountPoint
@@ -310,9 +311,14 @@ class Lifecycle(Ending):
                     self._rooms.volumes.remove(point.name)
 
     def reap(self) -> None:
-        """Remove what was started with ``--rm`` and has ended without its starter, and what killed makers left."""
+        """Remove what was started with ``--rm`` and has ended without its starter, and what killed makers left; write
+        the ends that nobody wrote.
+        """
         for record in self.shelf.all():
-            if self.state(record).status == "exited":
+            state = self.state(record)
+            if state.lost:
+                write_lost_end(self._rooms.store, self.shelf.directory(record.id))
+            if state.status == "exited":
                 # What a killed monitor could not take away any more.
                 limits.clear(record, self._rooms.machine)
                 if record.auto_remove:

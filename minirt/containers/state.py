@@ -36,6 +36,8 @@ class State:
     restarts: int = 0
     oom_killed: bool = False
     health: Mapping[str, Any] | None = None
+    lost: bool = False
+    """Its end was not written: the file says that it runs, and it does not."""
 
     @property
     def alive(self) -> bool:
@@ -63,6 +65,9 @@ def read_state(directory: Path) -> State:
     )
     if not state.alive:
         return state
+    if data.get("BootID", processes.boot_id()) != processes.boot_id():
+        # Process ids and times since boot may mean others by now.
+        return _lost(state)
     if state.status == "restarting":
         # Between two runs there is no first process; the monitor is what tells the truth.
         return _ended_unseen(state, int(data.get("MonitorStartTime", 0)))
@@ -92,6 +97,10 @@ def _ended_unseen(state: State, monitor_start: int) -> State:
     # The monitor may be between the container's end and its last write; only when it is gone too is the end lost.
     if processes.is_alive(state.monitor_pid, monitor_start):
         return state
+    return _lost(state)
+
+
+def _lost(state: State) -> State:
     return State(
         "exited",
         exit_code=_KILLED,
@@ -99,4 +108,5 @@ def _ended_unseen(state: State, monitor_start: int) -> State:
         restarts=state.restarts,
         started_at=state.started_at,
         finished_at=state.finished_at,
+        lost=True,
     )

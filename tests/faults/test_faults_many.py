@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -146,7 +147,25 @@ def test_a_killed_monitor(engine: Engine) -> None:
     state = box.attrs["State"]
     assert (state["Status"], state["ExitCode"], state["Running"]) == ("exited", 137, False)
     assert "monitor was killed" in state["Error"]
+    assert state["FinishedAt"] > state["StartedAt"]
+    now = time.time_ns()
+    told = [event for event in engine.journal.read() if event["Actor"]["ID"] == box.id and event["Action"] == "die"]
+    assert [event["Actor"]["Attributes"]["exitCode"] for event in told] == ["137"] and told[0]["timeNano"] <= now
     box.start()
+    assert box.status == "running"
+
+
+def test_a_machine_that_was_switched_off(engine: Engine) -> None:
+    """What another boot left as running has ended, also if a process of this boot has that very id and time."""
+    box = engine.containers.run(BASE, ["sleep", "600"], name="before", detach=True)
+    path = engine.home / "containers" / box.id / "state.json"
+    text = path.read_text()
+    path.write_text(text.replace(json.loads(text)["BootID"], "of-another-boot"))
+    try:
+        assert [one.name for one in engine.containers.list()] == []
+        assert (box.status, box.attrs["State"]["ExitCode"]) == ("exited", 137)
+    finally:
+        path.write_text(text)
     assert box.status == "running"
 
 
