@@ -44,6 +44,7 @@ class Machine:
     seccomp: Answer
     ptrace: Answer
     proot: Answer
+    landlock: Answer
     uid_map: tuple[IdMapping, ...]
     gid_map: tuple[IdMapping, ...]
     snapshotter: str

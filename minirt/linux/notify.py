@@ -14,13 +14,48 @@ import platform
 import struct
 from dataclasses import dataclass
 
-__all__ = ["CHOWN_CALLS", "Call", "answer", "is_waiting", "read_path", "receive"]
+__all__ = ["CHOWN_CALLS", "METADATA_CALLS", "Call", "Form", "answer", "is_waiting", "let_go", "read_path", "receive"]
 
 _ARM = platform.machine() == "aarch64"
-# name -> number; the 64-bit ARM kernel has the newer two only.
-CHOWN_CALLS: dict[int, str] = (
-    {55: "fchown", 54: "fchownat"} if _ARM else {92: "chown", 93: "fchown", 94: "lchown", 260: "fchownat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which argument of a call is what: a directory's (or file's) descriptor, a path, flags, the (uid, gid).
+
+    ``follow``: a link at the path's end is followed, unless the flags say no.
+    """
+
+    directory: int | None = None
+    path: int | None = None
+    flags: int | None = None
+    ids: tuple[int, int] | None = None
+    follow: bool = True
+
+
+_FCHOWN, _FCHOWNAT = Form(0, ids=(1, 2)), Form(0, 1, 4, (2, 3))
+_OF_FILE, _OF_PATH, _OF_LINK, _AT = Form(0), Form(None, 0), Form(None, 0, follow=False), Form(0, 1)
+_UTIMENSAT = Form(0, 1, 3)
+
+# What changes a file's owner, by number; the 64-bit ARM kernel has the newer calls only.
+CHOWN_CALLS: dict[int, Form] = (
+    {55: _FCHOWN, 54: _FCHOWNAT}
+    if _ARM
+    else {92: Form(None, 0, ids=(1, 2)), 93: _FCHOWN, 94: Form(None, 0, ids=(1, 2), follow=False), 260: _FCHOWNAT}
 )
+# What changes its mode (fchmod fchmodat chmod), times (utimensat utime utimes futimesat) or attributes
+# (setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr).
+METADATA_CALLS: dict[int, Form] = (
+    {
+        52: _OF_FILE, 53: _AT, 88: _UTIMENSAT,
+        5: _OF_PATH, 6: _OF_LINK, 7: _OF_FILE, 14: _OF_PATH, 15: _OF_LINK, 16: _OF_FILE,
+    }
+    if _ARM
+    else {
+        91: _OF_FILE, 268: _AT, 90: _OF_PATH, 280: _UTIMENSAT, 132: _OF_PATH, 235: _OF_PATH, 261: _AT,
+        188: _OF_PATH, 189: _OF_LINK, 190: _OF_FILE, 197: _OF_PATH, 198: _OF_LINK, 199: _OF_FILE,
+    }
+)  # fmt: skip
 
 _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102  # SECCOMP_IOCTL_NOTIF_*
 _CALL = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif
@@ -75,8 +110,17 @@ def is_waiting(listener: int, call: Call) -> bool:
 
 def answer(listener: int, call: Call, error: int = 0) -> None:
     """Let the caller go on, with 0 or an errno."""
+    _send(listener, _ANSWER.pack(call.id, 0, -error, 0))
+
+
+def let_go(listener: int, call: Call) -> None:
+    """Let the kernel do the call after all."""
+    _send(listener, _ANSWER.pack(call.id, 0, 0, 1))  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+
+
+def _send(listener: int, response: bytes) -> None:
     try:
-        fcntl.ioctl(listener, _SEND, bytearray(_ANSWER.pack(call.id, 0, -error, 0)))
+        fcntl.ioctl(listener, _SEND, bytearray(response))
     except OSError as failure:
         if failure.errno != errno.ENOENT:
             raise

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minirt.linux import landlock
 from minirt.linux.cgroups import cgroup_version, find_tree, own_cgroup
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.machine import Answer, Machine, machine_from_json, machine_to_json
@@ -20,7 +21,7 @@ from minirt.linux.processes import boot_id
 __all__ = ["Answer", "Machine", "probe"]
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from minirt.linux.trials import main; main()"
-_FORMAT = 6
+_FORMAT = 7
 _CONFINEMENT = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
@@ -123,6 +124,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         seccomp=_answer(outcomes, "seccomp", lambda _: "use a kernel built with CONFIG_SECCOMP_FILTER"),
         ptrace=ptrace,
         proot=proot,
+        landlock=_landlock_answer(),
         uid_map=maps[0],
         gid_map=maps[1],
         snapshotter="overlay" if overlay.ok and spaces.ok else "copy",
@@ -153,6 +155,14 @@ def _cgroup_answer(outcomes: dict[str, Any]) -> Answer:
         f"this user may not create control groups ({outcome[1]})" if outcome[1] else "this user may not create any",
         "containers run without limits; run as root, or let systemd delegate a tree (systemd-run --user --scope)",
     )
+
+
+def _landlock_answer() -> Answer:
+    found = landlock.version()
+    if found >= landlock.WANTED:
+        return Answer(True)
+    why = f"this kernel has version {found} of it, which lets files be cut short" if found else "this kernel has none"
+    return Answer(False, why, "a kernel of 6.2 or later, with landlock among its security modules (lsm=), has it")
 
 
 def _setting(path: str) -> str:

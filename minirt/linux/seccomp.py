@@ -169,30 +169,31 @@ def load(capabilities: int, *, fake_ids: bool = False, ask: bool = False) -> int
     return None
 
 
-def load_for_tracer(*, offline: bool = False, ask: bool = False) -> int | None:
+def load_for_tracer(*, offline: bool = False, ask: Iterable[int] = ()) -> int | None:
     """For PRoot and all that it traces: calls that it does not know are answered as an old kernel would.
 
-    ``offline``: sockets of the internet are refused as if there were no network. ``ask``: see :func:`load`; the calls
-    about owners then never reach PRoot, as asking goes before tracing (seccomp(2), "Return values").
+    ``offline``: sockets of the internet are refused as if there were no network. ``ask`` are the numbers of the calls
+    that are answered by the holder of the listener: see :func:`load`.
     """
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    if ask:
+    numbers = tuple(ask)
+    if numbers:
         try:
-            return seccomp_listen(_for_tracer(offline=offline, ask=True))
+            return seccomp_listen(_for_tracer(offline=offline, ask=numbers))
         except OSError:
             pass
-    seccomp_load(_for_tracer(offline=offline, ask=False))
+    seccomp_load(_for_tracer(offline=offline, ask=()))
     return None
 
 
-def _for_tracer(*, offline: bool, ask: bool) -> bytes:
+def _for_tracer(*, offline: bool, ask: tuple[int, ...]) -> bytes:
     program = _Program()
     program.load(_ARCH)
     program.test(_JEQ, _ARCHITECTURE, 0, "allowed")
     program.load(_NR)
     for number in _TOO_NEW:
         program.test(_JEQ, number, "unknown")
-    for number in CHOWN_CALLS if ask else ():
+    for number in ask:
         program.test(_JEQ, number, "asked")
     program.test(_JEQ, _SOCKET if offline else _NEWEST << 8, 0, "allowed")
     program.load(_ARG0)

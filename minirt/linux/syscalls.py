@@ -21,6 +21,9 @@ __all__ = [
     "fsmount",
     "fsopen",
     "keyctl_new_session",
+    "landlock_add",
+    "landlock_create",
+    "landlock_version",
     "mount",
     "mount_setattr",
     "move_mount",
@@ -48,6 +51,8 @@ _SYS_FSCONFIG = 431
 _SYS_FSMOUNT = 432
 _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
+_SYS_LANDLOCK_CREATE_RULESET = 444
+_SYS_LANDLOCK_ADD_RULE = 445
 
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
@@ -193,3 +198,25 @@ def fsconfig_create(fd: int) -> None:
 def fsmount(fd: int, attributes: int = 0) -> int:
     """The created file system as a detached mount."""
     return _call(_SYS_FSMOUNT, _long(fd), _long(1), _long(attributes))
+
+
+def landlock_version() -> int:
+    """Which version of Landlock the kernel has. ``OSError``: ENOSYS, EOPNOTSUPP (switched off), EPERM (refused)."""
+    return _call(_SYS_LANDLOCK_CREATE_RULESET, None, _long(0), _long(1))
+
+
+def landlock_create(handled: int) -> int:
+    """A ruleset, as a descriptor, that forbids these accesses to files but for what is added to it."""
+    attribute = ctypes.c_uint64(handled)
+    return _call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(attribute), _long(8), _long(0))
+
+
+def landlock_add(ruleset: int, fd: int, allowed: int) -> None:
+    """Allow these accesses to the file ``fd``, or to all below the directory ``fd``."""
+
+    class _Beneath(ctypes.Structure):
+        _pack_ = 1
+        _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+    rule = _Beneath(allowed, fd)
+    _call(_SYS_LANDLOCK_ADD_RULE, _long(ruleset), _long(1), ctypes.byref(rule), _long(0))

@@ -19,6 +19,7 @@ from pathlib import Path
 from minirt.errors import Unsupported
 from minirt.model.spec import BindMount, LayersMount, Mount, OverlayRoot, SandboxSpec, TmpfsMount
 from minirt.sandbox.first import first_program
+from minirt.sandbox.reach import check_read_only, note_reach
 
 __all__ = ["FIRST", "Guest"]
 
@@ -35,6 +36,7 @@ class Guest:
     root: str
     scratch: str
     bindings: list[tuple[str, str]] = field(default_factory=list)
+    read_only: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, spec: SandboxSpec, scratch: str) -> Guest:
@@ -46,15 +48,23 @@ class Guest:
                 hint="use the copy snapshotter: MINIRT_SNAPSHOTTER=copy",
             )
         guest = cls(spec.root.path, scratch)
-        guest._check(spec)
-        os.makedirs(scratch, mode=0o700)
+        os.makedirs(f"{scratch}/tracer", mode=0o700)
         guest._kernel_file_systems()
         for number, (target, text) in enumerate(spec.files.items()):
             source = f"{scratch}/file-{number}"
             Path(source).write_text(text, encoding="utf-8", errors="surrogateescape")
             guest.bindings.append((source, target))
         for number, mount in enumerate(spec.mounts):
-            guest.bindings.append((guest._source(mount, number), mount.target))
+            source = guest._source(mount, number)
+            guest.bindings.append((source, mount.target))
+            if isinstance(mount, BindMount) and mount.read_only:
+                guest.read_only.add(source)
+        if spec.read_only:
+            guest.read_only.add(guest.root)
+        if spec.lifetime.state_dir is not None:
+            # A build step mounts copies of its own: writing to them harms nobody.
+            check_read_only(spec, guest.read_only, guest.writable())
+        note_reach(guest)
         return guest
 
     def _source(self, mount: Mount, number: int) -> str:
@@ -72,20 +82,10 @@ class Guest:
         os.chmod(source, mount.mode)
         return source
 
-    @staticmethod
-    def _check(spec: SandboxSpec) -> None:
-        if spec.lifetime.state_dir is None:
-            return  # a build step mounts copies of its own: writing to them harms nobody
-        wish = "--read-only" if spec.read_only else ""
-        for mount in spec.mounts:
-            if isinstance(mount, BindMount) and mount.read_only:
-                wish = f"a read-only mount ({mount.target})"
-        if wish:
-            raise Unsupported(
-                f"{wish} is not possible on this machine",
-                cause="containers are traced here, not isolated by namespaces, and tracing cannot forbid writing",
-                hint="leave it out, or mount a copy",
-            )
+    def writable(self) -> list[str]:
+        """Places of the machine that the container may change."""
+        own = [self.root, f"{self.scratch}/tracer", *(source for source, _ in self.bindings)]
+        return [place for place in own if place not in self.read_only and place != "/sys"]
 
     def _kernel_file_systems(self) -> None:
         dev = f"{self.scratch}/dev"
@@ -165,11 +165,6 @@ class Guest:
                 continue
             done.append(part)
         return self._place("/" + "/".join(done))
-
-    def is_own(self, place: str) -> bool:
-        """Whether the file at this path of the machine belongs to the root directory, and to no binding."""
-        root = os.path.realpath(self.root)
-        return place == root or place.startswith(f"{root}/")
 
     def _is_bound(self, parts: list[str]) -> bool:
         path = "/" + "/".join(parts)

@@ -15,17 +15,19 @@ import os
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from minirt.layers.metadata import note_chown
-from minirt.linux.notify import CHOWN_CALLS, Call, answer, is_waiting, read_path, receive
+from minirt.linux.notify import CHOWN_CALLS, METADATA_CALLS, Call, answer, is_waiting, let_go, read_path, receive
 from minirt.linux.paths import find_from
 
-__all__ = ["AT_FDCWD", "Finder", "Mounted", "OwnerKeeper", "PATH", "Wanted", "opened_of", "plain_ids"]
+__all__ = ["AT_FDCWD", "Finder", "Mounted", "OwnerKeeper", "PATH", "Place", "Wanted", "opened_of", "plain_ids"]
 
 AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 PATH: int = getattr(os, "O_PATH", 0)
 Ids = Callable[[Call, tuple[int, int]], tuple[int, int]]
+FORMS = CHOWN_CALLS | METADATA_CALLS
 _NO_ID = 0xFFFFFFFF  # chown(2): leave it
 
 
@@ -43,22 +45,16 @@ class Wanted:
     @classmethod
     def read(cls, call: Call, proc: str, ids: Ids) -> Wanted:
         """Raises ``OSError`` for what the kernel would refuse, too."""
-        process = f"{proc}/{call.pid}"
-        name = CHOWN_CALLS[call.number]
-        uid, gid = (_id(value) for value in ids(call, (2, 3) if name == "fchownat" else (1, 2)))
-        if name == "fchown":
-            return cls(call.pid, call.signed(0), b"", False, uid, gid)
-        if name == "fchownat":
-            flags = call.word(4)
-            path = read_path(process, call.arguments[1])
+        form = FORMS[call.number]
+        flags = 0 if form.flags is None else call.word(form.flags)
+        directory = AT_FDCWD if form.directory is None else call.signed(form.directory)
+        uid, gid = (None, None) if form.ids is None else (_id(value) for value in ids(call, form.ids))
+        path, address = b"", 0 if form.path is None else call.arguments[form.path]
+        if address:
+            path = read_path(f"{proc}/{call.pid}", address)
             if not path and not flags & _AT_EMPTY_PATH:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-            follow = not flags & _AT_SYMLINK_NOFOLLOW
-            return cls(call.pid, call.signed(0), path, follow, uid, gid)
-        path = read_path(process, call.arguments[0])
-        if not path:
-            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return cls(call.pid, AT_FDCWD, path, name == "chown", uid, gid)
+        return cls(call.pid, directory, path, form.follow and not flags & _AT_SYMLINK_NOFOLLOW, uid, gid)
 
 
 def plain_ids(call: Call, indexes: tuple[int, int]) -> tuple[int, int]:
@@ -70,24 +66,37 @@ def _id(value: int) -> int | None:
     return None if value == _NO_ID else value
 
 
+class Place(Enum):
+    """Whose a file is: the container's own, somebody else's, or one that the container may only read."""
+
+    OWN = auto()
+    FOREIGN = auto()
+    READ_ONLY = auto()
+
+
 class Finder(Protocol):
-    """Opens (``OPATH``) the file that a call is about, if it is one of the container's own."""
+    """Opens (``O_PATH``) the file that a call is about."""
 
     def ids(self, call: Call, indexes: tuple[int, int]) -> tuple[int, int]:
         """(uid, gid) of a call, which has them at these indexes among its arguments."""
 
-    def find(self, wanted: Wanted) -> int | None:
-        """A descriptor, None for a file that is not the container's own. Raises ``OSError`` as the kernel would."""
+    def find(self, wanted: Wanted) -> int:
+        """Raises ``OSError`` as the kernel would."""
+
+    def place(self, fd: int, wanted: Wanted) -> Place: ...
 
 
 class OwnerKeeper:
-    """Answers the calls of one program and all that comes from it; a :class:`~minirt.sandbox.attending.Watcher`."""
+    """Answers the calls of one program and all that comes from it; a :class:`~minirt.sandbox.attending.Watcher`.
 
-    def __init__(self, listener: int, finder: Finder, proc: str = "/proc") -> None:
-        """``proc`` is where this process sees itself and the callers."""
+    ``proc`` is where this process sees itself and the callers. Without ``notes``, owners are the kernel's business.
+    """
+
+    def __init__(self, listener: int, finder: Finder, proc: str = "/proc", *, notes: bool = True) -> None:
         self._listener = listener
         self._finder = finder
         self._proc = proc
+        self._notes = notes
 
     def interests(self) -> dict[int, int]:
         return {} if self._listener < 0 else {self._listener: select.POLLIN}
@@ -107,12 +116,19 @@ class OwnerKeeper:
             return
         if call is None:
             return
+        notes = self._notes and call.number in CHOWN_CALLS
         try:
-            self._note(call, Wanted.read(call, self._proc, self._finder.ids))
+            self._serve(call, notes=notes)
         except OSError as error:
-            answer(fd, call, error.errno or errno.EIO)
+            if notes or error.errno == errno.EROFS:
+                answer(fd, call, error.errno or errno.EIO)
+            else:
+                let_go(fd, call)  # the kernel will find the same
         else:
-            answer(fd, call)
+            if notes:
+                answer(fd, call)
+            else:
+                let_go(fd, call)
 
     def close(self) -> None:
         """The program has ended."""
@@ -120,13 +136,15 @@ class OwnerKeeper:
             os.close(self._listener)
             self._listener = -1
 
-    def _note(self, call: Call, wanted: Wanted) -> None:
+    def _serve(self, call: Call, *, notes: bool) -> None:
+        wanted = Wanted.read(call, self._proc, self._finder.ids)
         fd = self._finder.find(wanted)
-        if fd is None:
-            return
         try:
+            place = self._finder.place(fd, wanted)
+            if place is Place.READ_ONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             # Only now is it sure that what was opened was the caller's.
-            if is_waiting(self._listener, call):
+            if notes and place is Place.OWN and is_waiting(self._listener, call):
                 note_chown(f"{self._proc}/self/fd/{fd}", wanted.uid, wanted.gid)
         finally:
             os.close(fd)
@@ -139,30 +157,29 @@ class Mounted:
         self._proc = proc
         self.ids = plain_ids
 
-    def find(self, wanted: Wanted) -> int | None:
-        root = self._opened(wanted, "root")
-        try:
-            fd = self._find(wanted, root)
-            if fd is not None and self._mount_of(fd) != self._mount_of(root):
-                os.close(fd)
-                return None
-            return fd
-        finally:
-            os.close(root)
-
-    def _find(self, wanted: Wanted, root: int) -> int | None:
+    def find(self, wanted: Wanted) -> int:
         if not wanted.path and wanted.directory != AT_FDCWD:
             return self._opened(wanted, f"fd/{wanted.directory}")
-        place = "cwd" if wanted.directory == AT_FDCWD else f"fd/{wanted.directory}"
-        start = os.dup(root) if wanted.path.startswith(b"/") else self._opened(wanted, place)
+        where = "cwd" if wanted.directory == AT_FDCWD else f"fd/{wanted.directory}"
+        root = self._opened(wanted, "root")
+        start = os.dup(root) if wanted.path.startswith(b"/") else self._opened(wanted, where)
         try:
             return find_from(root, start, os.fsdecode(wanted.path), follow=wanted.follow)
         except FileNotFoundError:
-            if wanted.path.startswith((b"/proc/", b"/dev/")):
-                return None  # the caller's own view of /proc, which is not ours
-            raise
+            if not wanted.path.startswith((b"/proc/", b"/dev/")):
+                raise
+            # The caller's own view of /proc, which is not ours.
+            return os.open("/", PATH | os.O_CLOEXEC)
         finally:
             os.close(start)
+            os.close(root)
+
+    def place(self, fd: int, wanted: Wanted) -> Place:
+        root = self._opened(wanted, "root")
+        try:
+            return Place.OWN if self._mount_of(fd) == self._mount_of(root) else Place.FOREIGN
+        finally:
+            os.close(root)
 
     def _opened(self, wanted: Wanted, what: str) -> int:
         return opened_of(f"{self._proc}/{wanted.pid}", what)

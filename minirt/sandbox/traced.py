@@ -25,21 +25,24 @@ from typing import NoReturn
 from minirt.errors import CommandNotExecutable, ContainerNotRunning, SandboxError, Unsupported
 from minirt.linux import seccomp
 from minirt.linux.caps import mask_of, permitted
+from minirt.linux.notify import CHOWN_CALLS, METADATA_CALLS
 from minirt.linux.paths import ensure_inside
 from minirt.linux.processes import is_alive, name_process, start_time
 from minirt.linux.syscalls import close_on_exec, prctl
 from minirt.linux.tracing import command_of, end_traced, siblings, tracer_of
+from minirt.model.cancel import readable
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.guest import FIRST, Guest
 from minirt.sandbox.init import Stdio, take_stdio
 from minirt.sandbox.owners import OwnerKeeper
 from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, reset_signals, set_limits
+from minirt.sandbox.reach import Borders, rules_for
 from minirt.sandbox.traced_owners import Translated
 
 __all__ = ["Traced", "enter_traced", "join_traced", "start_traced"]
 
 _PR_SET_CHILD_SUBREAPER = 36
-_TELLING = 3  # the descriptor that the container's first process knows
+_TELLING, _RULES = 3, 4  # the descriptors that the container's first process knows
 _OFFLINE = "offline"  # a mark in the scratch directory: no network for this container
 
 
@@ -106,8 +109,8 @@ def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: 
     telling.close()
     if inner is not None:
         os.close(inner)
-    listener = _listener(told)
-    main = _word(told)
+    owners = _owners(guest, process, pid, _listener(told))
+    main = _first_word(told, owners)
     if main is None or main < 0:
         end_traced(pid)
         os.waitpid(pid, 0)
@@ -126,7 +129,6 @@ def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: 
             guest.remove()
         return int(signal.SIGKILL) if status is None else status
 
-    owners = None if listener is None else OwnerKeeper(listener, Translated(pid, guest.is_own))
     return Traced(main, start_time(main) or 0, _pidfd(main), terminal, collect, owners)
 
 
@@ -220,21 +222,34 @@ def _become_tracer(
             os.set_inheritable(_TELLING, True)
         else:
             os.dup2(telling.fileno(), _TELLING, inheritable=True)
-        close_on_exec(_TELLING + 1)
+        close_on_exec(_RULES)
+        rules = rules_for(guest.scratch)
+        if rules is not None:
+            os.dup2(rules, _RULES, inheritable=True) if rules != _RULES else os.set_inheritable(rules, True)
         os.umask(0o022)
         set_limits(process.rlimits)
         reset_signals()
         offline = os.path.exists(f"{guest.scratch}/{_OFFLINE}")
-        listener = seccomp.load_for_tracer(offline=offline, ask=process.user.uid == 0 and _owners_are_noted())
+        listener = seccomp.load_for_tracer(offline=offline, ask=_asked(guest, process))
         _tell_listener(listener)
         told = True
         # PRoot's filter of its own, which saves stops, lets calls through unchanged on today's kernels (5.4.0 does so
         # without a word). The first two variables are taken away again before the program starts.
-        os.execve(words[0], words, {"PROOT_TMP_DIR": guest.scratch, "PROOT_NO_SECCOMP": "1", **process.env})
+        os.execve(words[0], words, {"PROOT_TMP_DIR": f"{guest.scratch}/tracer", "PROOT_NO_SECCOMP": "1", **process.env})
     except BaseException as error:
         reason = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
         os.write(_TELLING, struct.pack("=i" if told else "=ii", *([] if told else [0]), -reason))
     os._exit(125)
+
+
+def _asked(guest: Guest, process: Process) -> tuple[int, ...]:
+    """The calls that the monitor answers: those about owners, and where something is read-only, about metadata too.
+
+    Landlock keeps from changing what is in a file, but not from changing what is said of it.
+    """
+    if Borders.of(guest.root, guest.scratch).readable:
+        return (*CHOWN_CALLS, *METADATA_CALLS)
+    return tuple(CHOWN_CALLS) if process.user.uid == 0 and _owners_are_noted() else ()
 
 
 def _owners_are_noted() -> bool:
@@ -254,6 +269,24 @@ def _listener(told: socket.socket) -> int | None:
     for fd in fds:
         os.set_inheritable(fd, False)
     return fds[0] if fds else None
+
+
+def _owners(guest: Guest, process: Process, tracer: int, listener: int | None) -> OwnerKeeper | None:
+    if listener is None:
+        return None
+    finder = Translated(tracer, Borders.of(guest.root, guest.scratch).place_of)
+    return OwnerKeeper(listener, finder, notes=process.user.uid == 0 and _owners_are_noted())
+
+
+def _first_word(told: socket.socket, owners: OwnerKeeper | None) -> int | None:
+    """The program's process id; PRoot itself, too, makes calls that are to be answered until then."""
+    while owners is not None:
+        ready = readable([told.fileno(), *owners.interests()], None)
+        if told.fileno() in ready:
+            break
+        for fd in ready:
+            owners.handle(fd)
+    return _word(told)
 
 
 def _word(told: socket.socket) -> int | None:

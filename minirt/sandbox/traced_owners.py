@@ -11,30 +11,26 @@ from collections.abc import Callable
 
 from minirt.linux.notify import Call
 from minirt.sandbox.exchanged import asked_ids
-from minirt.sandbox.owners import AT_FDCWD, PATH, Wanted, opened_of, plain_ids
+from minirt.sandbox.owners import AT_FDCWD, PATH, Place, Wanted, opened_of, plain_ids
 
 __all__ = ["Translated"]
 
-IsOwn = Callable[[str], bool]
-
 
 class Translated:
-    """``is_own`` tells of a path of the machine whether it is the container's."""
+    """``place_of`` tells of a path of the machine whose it is."""
 
-    def __init__(self, tracer: int, is_own: IsOwn) -> None:
+    def __init__(self, tracer: int, place_of: Callable[[str], Place]) -> None:
         self._tracer = tracer
-        self._is_own = is_own
+        self._place_of = place_of
 
     def ids(self, call: Call, indexes: tuple[int, int]) -> tuple[int, int]:
         seen = plain_ids(call, indexes)
         return asked_ids(self._tracer, call, indexes) if {os.geteuid(), os.getegid()} & {*seen} else seen
 
-    def find(self, wanted: Wanted) -> int | None:
+    def find(self, wanted: Wanted) -> int:
         if wanted.path.startswith(b"/"):
-            fd = os.open(wanted.path, PATH | os.O_CLOEXEC | (0 if wanted.follow else os.O_NOFOLLOW))
-        else:
-            fd = opened_of(f"/proc/{wanted.pid}", "cwd" if wanted.directory == AT_FDCWD else f"fd/{wanted.directory}")
-        if self._is_own(os.readlink(f"/proc/self/fd/{fd}")):
-            return fd
-        os.close(fd)
-        return None
+            return os.open(wanted.path, PATH | os.O_CLOEXEC | (0 if wanted.follow else os.O_NOFOLLOW))
+        return opened_of(f"/proc/{wanted.pid}", "cwd" if wanted.directory == AT_FDCWD else f"fd/{wanted.directory}")
+
+    def place(self, fd: int, _wanted: Wanted) -> Place:
+        return self._place_of(os.readlink(f"/proc/self/fd/{fd}"))

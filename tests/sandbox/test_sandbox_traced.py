@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minirt.errors import CommandNotExecutable, CommandNotFound, Unsupported
+from minirt.linux import landlock
+from minirt.linux.syscalls import prctl
 from minirt.linux.tracing import tracees, tracer_of
+from minirt.sandbox.first import first_program
 
 if TYPE_CHECKING:
     from minirt.engine import Container, Engine
@@ -99,10 +102,87 @@ def test_binds_volumes_and_memory_are_seen_and_kept(traced: Engine, tmp_path: Pa
     assert not list((traced.home / "tmp").glob("traced-*"))
 
 
-def test_what_cannot_be_kept_read_only_is_refused(traced: Engine, tmp_path: Path) -> None:
-    """A mount that only pretends to be read-only would be worse than none."""
-    with pytest.raises(Unsupported, match="read-only"):
-        traced.containers.run("small", ["true"], volumes=[f"{tmp_path}:/b:ro"])
+needs_landlock = pytest.mark.skipif(landlock.version() < landlock.WANTED, reason="the kernel has no Landlock")
+
+
+def _tried(script: str) -> list[str]:
+    """A shell command that tells for each line of ``script`` whether it went through."""
+    return ["sh", "-c", "\n".join(f"({line}) 2>/dev/null && echo yes || echo no" for line in script.splitlines())]
+
+
+@needs_landlock
+def test_read_only_mounts_can_be_read_and_not_changed(traced: Engine, tmp_path: Path) -> None:
+    """Neither what is in them nor what is said of them; the rest of the container can."""
+    (tmp_path / "file").write_text("here\n")
+    before = os.stat(tmp_path / "file")
+    changing = ["echo x > /b/file", "echo x > /b/new", "rm /b/file", "mv /b/file /", "ln /b/file /l"]
+    describing = ["chmod 600 /b/file", "touch -d 2001-01-01 /b/file", "chown 5 /b/file"]
+    elsewhere = ["cp /b/file /copy", "mkdir /c", "mv /copy /c", "chmod 600 /c/copy"]
+    script = "\n".join(["cat /b/file", *changing, *describing, *elsewhere])
+    out = traced.containers.run("small", _tried(script), volumes=[f"{tmp_path}:/b:ro"], remove=True)
+    assert out.decode().split() == ["here", "yes", *["no"] * 8, *["yes"] * 4]
+    after = os.stat(tmp_path / "file")
+    assert (after.st_mode, after.st_mtime_ns, os.listdir(tmp_path)) == (before.st_mode, before.st_mtime_ns, ["file"])
+
+
+@needs_landlock
+def test_a_read_only_root_holds_but_for_what_is_mounted(traced: Engine) -> None:
+    """--read-only: nothing of the image can be changed, also by a program that joins; memory and volumes can."""
+    script = "echo x > /x\nrm /made/here\nchmod 700 /made\necho x > /t/x\necho x > /v/x\necho x > /dev/null"
+    box = traced.containers.run(
+        "small", ["sleep", "100"], read_only=True, tmpfs={"/t": ""}, volumes=["kept:/v"], detach=True
+    )
+    try:
+        assert box.exec_run(_tried(script))[1].decode().split() == ["no", "no", "no", "yes", "yes", "yes"]
+        assert {row["Path"] for row in box.diff()} <= {"/t", "/v"}  # what was mounted hangs on them
+    finally:
+        box.remove(force=True)
+
+
+@needs_landlock
+def test_what_is_both_read_only_and_writable_is_refused(traced: Engine, tmp_path: Path) -> None:
+    """A list of what may be written cannot leave out a part: a mount that only seems read-only would be worse."""
+    (tmp_path / "in").mkdir()
+    with pytest.raises(Unsupported, match="read-only") as caught:
+        traced.containers.run("small", ["true"], volumes=[f"{tmp_path}:/b", f"{tmp_path}/in:/c:ro"])
+    assert str(tmp_path) in caught.value.cause
+
+
+@needs_landlock
+def test_a_program_reaches_no_files_but_those_on_its_list(tmp_path: Path) -> None:
+    """The container's first process gives up all others, so that it holds for who finds a way past the tracer too."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "first").write_bytes(first_program() or b"")
+    (tmp_path / "first").chmod(0o755)
+    script = "cat ../secret\necho x > ../secret\nls ..\ncat /etc/passwd\necho x > new\ncat new\nmkdir d\nmv new d"
+    assert _first(tmp_path, _tried(script)) == ["no", "no", "no", "no", "yes", "x", "yes", "yes", "yes"]
+    assert (tmp_path / "secret").read_text() == "secret"
+
+
+def _first(place: Path, command: list[str]) -> list[str]:
+    """What ``command`` says when the first process runs it in ``place/own``, with that to write and programs to run."""
+    programs = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", f"{place}/first")
+    rules = landlock.ruleset(landlock.Reach((f"{place}/own", "/dev/null"), programs))
+    source, sink = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.dup2(sink, 1)
+            os.dup2(os.open("/dev/null", os.O_WRONLY), 3, inheritable=True)
+            os.dup2(rules, 10)
+            os.dup2(10, 4, inheritable=True)
+            os.chdir(f"{place}/own")
+            prctl(38, 1)
+            os.execve(f"{place}/first", ["first", "/bin/sh", *command], {"A": "", "B": "", "PATH": "/usr/bin:/bin"})
+        finally:
+            os._exit(1)
+    os.close(sink)
+    os.close(rules)
+    with open(source) as out:
+        text = out.read()
+    os.waitpid(pid, 0)
+    return text.split()
 
 
 def test_exec_sees_the_same_files_and_ends_with_the_container(box: Container) -> None:

@@ -29,6 +29,7 @@ ABILITIES = {
     "seccomp": ("System call filter", "dangerous system calls are refused inside containers"),
     "ptrace": ("Tracing of processes", "containers by PRoot where namespaces are refused"),
     "proot": ("PRoot", "containers where namespaces are refused"),
+    "landlock": ("Landlock", "traced containers reach no files but their own, and read-only mounts are so"),
 }
 
 # (program, Debian's package of it, what it would bring, whether only where containers run without root).
