@@ -11,7 +11,7 @@ ROUNDS ?= 40
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test lint soak bench format clean
+.PHONY: help setup lab test lint soak machines bench format clean
 
 help: ## show this list
 	@echo "minirt: learn how containers work, by running them"
@@ -48,6 +48,9 @@ format: $(READY) ## let ruff tidy the code
 
 soak: $(READY) ## kill -9 at random, many times, and look whether all is whole: make soak ROUNDS=1000
 	@$(BIN)/python -m tests.soak $(ROUNDS)
+
+machines: $(READY) ## boot a machine of another kind and try it there: make machines ROW=root-v1 (tests/machines)
+	@$(BIN)/python -m tests.machines $(ROW)
 
 bench: $(READY) ## measure, beside docker where it runs
 	@$(BIN)/python -m tests.bench $(ONLY)
