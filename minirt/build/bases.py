@@ -55,6 +55,8 @@ class Bases:
 
     def image(self, ref: SourceRef, platform: Platform) -> ResolvedImage:
         """Raises ImageNotFound, RegistryError … with the place in the Dockerfile."""
+        if ref.name in self.job.request.images:
+            return self.job.request.images[ref.name]
         name = self.job.request.contexts.get(ref.name, ref.name).removeprefix(_IMAGE)
         with self._mutex:
             future = self._found.get((name, platform))

@@ -1,4 +1,4 @@
-"""ADD of a git repository, ``ADDRESS[#REF[:DIRECTORY]]``, by the machine's git (BuildKit, util/gitutil)."""
+"""A git repository, ``ADDRESS[#REF[:DIRECTORY]]``, checked out by the machine's git (BuildKit, util/gitutil)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from minirt.dockerfile import Add
 from minirt.errors import CopyFailed, Location, Unsupported
 from minirt.model.cancel import Cancel
 
-__all__ = ["Source", "clone"]
+__all__ = ["Source", "check_out", "clone"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # No questions, no other transports than those that ADD names, nothing of the user's own settings.
@@ -49,26 +50,48 @@ def clone(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gathered:
     Raises :class:`CopyFailed`, and :class:`Unsupported` where there is no git.
     """
     place = one.locate_source(index)
+
+    def compare(commit: str) -> None:
+        _compare(commit, one, place)
+
+    source = Source.parse(one.sources[index])
+    top = check_out(source, where, cancel=cancel, place=place, compare=compare, keep_git_dir=bool(one.keep_git_dir))
+    return Tree(str(top), one.sources[index], None, FileHashes(None)).gather(Query((".",)))
+
+
+def check_out(
+    source: Source,
+    where: Path,
+    *,
+    cancel: Cancel | None = None,
+    place: Location | None = None,
+    compare: Callable[[str], None] = lambda _commit: None,
+    keep_git_dir: bool = False,
+    local: bool = False,
+) -> Path:
+    """The files of a repository in the new directory ``where``; the path of the directory that ``source`` names.
+
+    ``compare`` is asked about the commit. ``local``: ``file://`` addresses are allowed, which only a user may name.
+    """
     program = shutil.which("git")
     if program is None:
         raise Unsupported(
-            "ADD of a git repository needs the program git on this machine",
+            f"fetching the git repository {source.address} needs the program git on this machine",
             where=place,
-            hint="Install git, or download the files and COPY them.",
+            hint="Install git, or download the files and copy them.",
         )
-    source = Source.parse(one.sources[index])
     where.mkdir()
-    git = _Git(program, where, place, cancel)
+    git = _Git(program, where, place, cancel, local)
     _check_out(git, source)
-    _compare(git.ask("rev-parse", "HEAD"), one, place)
+    compare(git.ask("rev-parse", "HEAD"))
     git.ask("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
-    if not one.keep_git_dir:
+    if not keep_git_dir:
         for left in (where / ".git", *where.rglob(".git")):
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
     top = where / source.directory
     if not top.is_dir() or not top.resolve().is_relative_to(where.resolve()):
         raise CopyFailed(f"{source.address} has no directory {source.directory}", where=place)
-    return Tree(str(top), one.sources[index], None, FileHashes(None)).gather(Query((".",)))
+    return top
 
 
 def _check_out(git: _Git, source: Source) -> None:
@@ -99,8 +122,9 @@ def _compare(commit: str, one: Add, place: Location) -> None:
 class _Git:
     program: str
     where: Path
-    place: Location
+    place: Location | None
     cancel: Cancel | None
+    local: bool = False
 
     def ask(self, *words: str) -> str:
         """What git answers. Raises :class:`CopyFailed` with git's own words."""
@@ -121,6 +145,10 @@ class _Git:
     def _run(self, words: tuple[str, ...]) -> tuple[int, str, str]:
         # Environment: only the command line reads the user's; git needs the way to its programs, and no more.
         env = {"PATH": os.defpath, "HOME": str(self.where), "LC_ALL": "C", **_SAFE}
+        if self.local:
+            env["GIT_ALLOW_PROTOCOL"] += ":file"
+            # The repository may be another user's; it was named by hand.
+            env |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
         process = subprocess.Popen(
             [self.program, "-C", str(self.where), *words], env=env, umask=0o022, text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -27,11 +27,11 @@ class BuildRequest:
     all (as ``docker build -``). ``ignore`` is the text of a .dockerignore to use instead of the context's own.
     ``build_args`` with the value None take nothing (docker takes it from the environment, which only the command
     line reads). ``no_cache_stages`` are docker's ``--no-cache-filter``. ``contexts`` are ``--build-context`` names
-    with directories or references (``docker-image://…``). ``secrets`` are contents by id; ``ssh`` has by id the
-    socket of an agent, or files with keys. ``extra_hosts`` are names and addresses for /etc/hosts
-    (``host-gateway``: this machine), ``shm_size`` the bytes of /dev/shm (0: 64 MB). ``annotations`` are the
-    manifest's, those with ``index:`` before the key the index's. ``epoch``, in seconds since 1970, is
-    SOURCE_DATE_EPOCH: all times of the image become that one, or stay if older.
+    with directories or references (``docker-image://…``), ``images`` such names with an image. ``secrets`` are
+    contents by id; ``ssh`` has by id the socket of an agent, or files with keys. ``extra_hosts`` are names and
+    addresses for /etc/hosts (``host-gateway``: this machine), ``shm_size`` the bytes of /dev/shm (0: 64 MB).
+    ``annotations`` are the manifest's, those with ``index:`` before the key the index's. ``epoch``, in seconds since
+    1970, is SOURCE_DATE_EPOCH: all times of the image become that one, or stay if older.
     """
 
     dockerfile: str | bytes
@@ -56,6 +56,7 @@ class BuildRequest:
     ssh: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     name: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, ResolvedImage] = field(default_factory=dict)
 
     @property
     def shown_name(self) -> str:

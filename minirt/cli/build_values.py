@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from minirt.errors import InvalidSpec, PathNotFound, Unsupported
+from minirt.errors import InvalidSpec, PathNotFound
 from minirt.model.reference import Reference
 
 __all__ = [
@@ -99,7 +99,7 @@ def _packing(kind: str, fields: dict[str, str]) -> None:
 
 
 def build_contexts(pairs: Sequence[str], cwd: Path) -> dict[str, str]:
-    """``NAME=PATH`` or ``NAME=docker-image://IMAGE``. Raises :class:`InvalidSpec`, :class:`Unsupported`."""
+    """``NAME=`` and a path, an address, ``docker-image://IMAGE`` or ``oci-layout://PATH``. Raises InvalidSpec."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -108,11 +108,10 @@ def build_contexts(pairs: Sequence[str], cwd: Path) -> dict[str, str]:
         if value.startswith("docker-image://"):
             Reference.parse(value.removeprefix("docker-image://"))
             found[name] = value
-        elif "://" in value or value.startswith("target:"):
-            raise Unsupported(
-                f"--build-context {pair}: minirt takes directories and docker-image://NAME",
-                hint="Clone or unpack it into a directory, and name that.",
-            )
+        elif value.startswith("oci-layout://"):
+            found[name] = f"oci-layout://{cwd / value.removeprefix('oci-layout://')}"
+        elif "://" in value or value.startswith(("target:", "git@", "github.com/")):
+            found[name] = value
         else:
             found[name] = _directory(pair, value, cwd)
     return found

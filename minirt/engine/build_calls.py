@@ -44,27 +44,30 @@ class WithBuilds:
     ) -> Image:
         """``docker build``. ``path`` is the context (None: an empty one), ``dockerfile`` a file in it or elsewhere.
 
+        ``path`` may be a git repository (``https://….git#REF:DIRECTORY``) or the address of a tar or a Dockerfile,
+        ``dockerfile`` an address.
+
         ``text`` is the Dockerfile itself, named ``source`` in errors; docker-py's ``fileobj`` is the same as a file,
         or with ``custom_context`` a tar, compressed or not, that is the context. Further ``options``, with
         docker-py's names where it has them: ``buildargs`` and ``labels`` (by name), ``target``, ``nocache``,
         ``no_cache_filter`` (stages), ``pull``, ``platform``, ``network_mode`` (default, host or none), ``contexts``
-        (directories or ``docker-image://…`` by name), ``secrets`` (bytes by id), ``ssh`` (by id the
-        socket of an agent, or key files), ``extra_hosts`` (addresses by name), ``ulimits`` (:class:`Rlimit`),
-        ``shm_size`` (bytes), ``annotations`` (by key; of the index with ``index:`` before it), ``source_date_epoch``.
+        (by name: directories, repositories, addresses of a tar, ``docker-image://…``, ``oci-layout://…``),
+        ``secrets`` (bytes by id), ``ssh`` (by id the socket of an agent, or key files), ``extra_hosts`` (addresses by
+        name), ``ulimits`` (:class:`Rlimit`), ``shm_size`` (bytes), ``annotations`` (by key; of the index with
+        ``index:`` before it), ``source_date_epoch``.
 
         Raises DockerfileError, BuildError and its kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then
         no name was given and nothing half made is left.
         """
-        from minirt.engine.building import build, request_of, unpacked_context
+        from minirt.engine.building import build
         from minirt.engine.images import Image
 
         tags = (tag,) if isinstance(tag, str) else tuple(tag)
-        if fileobj is not None and not custom_context:
-            text, fileobj = fileobj.read(), None
-        with unpacked_context(self._engine, fileobj, path) as context:
-            if text is None:
-                text, source = read_dockerfile(context or Path(), dockerfile)
-            request = request_of(text, source, context, tags, options)
+        given = {
+            "dockerfile": dockerfile, "text": text, "source": source, "fileobj": fileobj,
+            "custom_context": custom_context, **options,
+        }  # fmt: skip
+        with self._request(path, given, tags, cancel) as request:
             return Image(self._engine, build(self._engine, request, on_event, cancel))
 
     def check(
@@ -108,9 +111,16 @@ class WithBuilds:
             return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"), request.source
 
     @contextmanager
-    def _request(self, path: str | Path | None, given: Mapping[str, Any]) -> Iterator[BuildRequest]:
-        """The request that :meth:`build` would make of the same arguments; a tar is unpacked meanwhile."""
-        from minirt.engine.building import request_of, unpacked_context
+    def _request(
+        self,
+        path: str | Path | None,
+        given: Mapping[str, Any],
+        tags: Sequence[str] = (),
+        cancel: Cancel | None = None,
+    ) -> Iterator[BuildRequest]:
+        """The request that the arguments of :meth:`build` mean; what they name is fetched and unpacked meanwhile."""
+        from minirt.engine.building import request_of
+        from minirt.engine.contexts import main_context, named_contexts
 
         left = dict(given)
         fileobj, custom = left.pop("fileobj", None), left.pop("custom_context", False)
@@ -118,10 +128,22 @@ class WithBuilds:
         source = left.pop("source", "Dockerfile")
         if fileobj is not None and not custom:
             text, fileobj = fileobj.read(), None
-        with unpacked_context(self._engine, fileobj, path) as context:
+        with (
+            main_context(self._engine, fileobj, path, cancel) as main,
+            named_contexts(self._engine, left.pop("contexts", None) or {}, cancel) as named,
+        ):
             if text is None:
-                text, source = read_dockerfile(context or Path(), dockerfile)
-            yield request_of(text, source, context, (), left)
+                text = main.text
+            if text is None:
+                text, source = self._read(main.directory or Path(), dockerfile, cancel)
+            yield request_of(text, source, main.directory, tags, {**left, **named.fields()})
+
+    def _read(self, context: Path, name: str | None, cancel: Cancel | None) -> tuple[bytes, str]:
+        if name is not None and name.startswith(("http://", "https://")):
+            from minirt.engine.contexts import remote_text
+
+            return remote_text(self._engine, name, cancel), name
+        return read_dockerfile(context, name)
 
     def prune_builds(self, *, all: bool = False, unused_for: float = 0.0, keep_storage: int = 0) -> dict[str, Any]:
         """docker-py's: ``{"CachesDeleted": […], "SpaceReclaimed": bytes}``.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from minirt.engine.changing import changed
 from minirt.errors import ImageNotFound, InvalidSpec
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from minirt.containers.records import ContainerRecord
     from minirt.engine.facade import Engine
 
-__all__ = ["build", "cached_diff_ids", "commit", "make_builder", "request_of", "unpacked_context"]
+__all__ = ["build", "cached_diff_ids", "commit", "make_builder", "request_of"]
 
 
 def make_builder(engine: Engine) -> Builder:
@@ -101,6 +100,7 @@ _FIELDS = {
     "platform": "platform",
     "network_mode": "network",
     "contexts": "contexts",
+    "images": "images",
     "secrets": "secrets",
     "source_date_epoch": "epoch",
     "ssh": "ssh",
@@ -109,18 +109,6 @@ _FIELDS = {
     "shm_size": "shm_size",
     "annotations": "annotations",
 }
-
-
-@contextmanager
-def unpacked_context(engine: Engine, stream: BinaryIO | None, path: str | Path | None) -> Iterator[Path | None]:
-    """The context as a directory: a tar's, for the time of the build, or the one that is there."""
-    if stream is None:
-        yield None if path is None else Path(path)
-        return
-    from minirt.engine.outputs import context_of
-
-    with context_of(engine, stream) as directory:
-        yield directory
 
 
 def build(engine: Engine, request: BuildRequest, on_event: EventSink | None, cancel: Cancel | None) -> StoredImage:

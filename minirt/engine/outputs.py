@@ -16,7 +16,7 @@ from minirt.snapshots.staging import staging_path
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
 
-__all__ = ["context_of", "files_of", "unpack_into"]
+__all__ = ["context_of", "files_of", "fresh", "unpack_into"]
 
 _CHUNK = 1 << 20
 
@@ -58,7 +58,7 @@ def context_of(engine: Engine, stream: BinaryIO) -> Iterator[Path]:
     """
     from minirt.build.unpack import is_archive, unpack
 
-    where = _fresh(engine, "context")
+    where = fresh(engine, "context")
     try:
         with _spooled(engine, iter(lambda: stream.read(_CHUNK), b"")) as archive:
             if not is_archive(str(archive)):
@@ -75,7 +75,7 @@ def context_of(engine: Engine, stream: BinaryIO) -> Iterator[Path]:
 
 @contextmanager
 def _spooled(engine: Engine, chunks: Iterable[bytes], cancel: Cancel | None = None) -> Iterator[Path]:
-    path = _fresh(engine, "archive")
+    path = fresh(engine, "archive")
     try:
         with path.open("xb") as file:
             for chunk in chunks:
@@ -87,5 +87,6 @@ def _spooled(engine: Engine, chunks: Iterable[bytes], cancel: Cancel | None = No
         path.unlink(missing_ok=True)
 
 
-def _fresh(engine: Engine, what: str) -> Path:
+def fresh(engine: Engine, what: str) -> Path:
+    """A path of its own for something that goes again."""
     return staging_path(engine.store.home / "tmp", what)

@@ -121,7 +121,7 @@ def test_secrets_and_contexts(cli: Teller, context: Path) -> None:
         ("build --secret id=a,env=NOT_SET ctx", 125, "NOT_SET is not set"),
         ("build --build-context a ctx", 125, "expected key=value"),
         ("build --build-context a=nowhere ctx", 1, "no such directory"),
-        ("build --build-context a=https://x ctx", 125, "minirt takes directories"),
+        ("build --build-context a=https://x.invalid ctx", 1, "failed to fetch https://x.invalid"),
         ("build --network bridge ctx", 125, "not supported by build"),
         ("build --output type=local ctx", 125, "dest is required"),
         ("build --call=nothing ctx", 125, "unsupported request"),

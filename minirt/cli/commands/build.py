@@ -25,7 +25,7 @@ from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
 from minirt.cli.values import build_arguments, label_pair
-from minirt.errors import PathNotFound, Unsupported, UsageError
+from minirt.errors import PathNotFound, UsageError
 from minirt.model.reference import Reference
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _checked_tag(text: str) -> str:
 @command(
     "build",
     "Build an image from a Dockerfile",
-    usage="[OPTIONS] PATH | -",
+    usage="[OPTIONS] PATH | URL | -",
     arity=(1, 1),
     operands="path",
     flags=[
@@ -219,16 +219,18 @@ def _write(path: Path, text: str) -> None:
 
 
 def _inputs(session: Session, context: str, file: str) -> dict[str, Any]:
-    """Where context and Dockerfile come from: a directory, standard input as a tar, standard input as a Dockerfile."""
-    if context.startswith(("http://", "https://", "git@", "git://", "ssh://", "github.com/")):
-        raise Unsupported(
-            f"minirt does not fetch build contexts: {context}",
-            hint="Clone or download it first, then build from there.",
-        )
+    """Where context and Dockerfile come from: a directory, standard input as a tar, standard input as a
+    Dockerfile, a repository, an address.
+    """
+    from minirt.build.remote import is_remote
+
     if context == "-":
         if file == "-":
             raise _conflict("invalid argument: can't use stdin for both build context and dockerfile")
         return _from_stdin(session.stdin, file)
+    if is_remote(context):
+        text = {"text": session.stdin.read()} if file == "-" else {"dockerfile": file or None}
+        return {"path": context, **text}
     path = session.cwd / context
     if not path.is_dir():
         raise PathNotFound(
