@@ -10,7 +10,6 @@ from minirt.cli.flags import FlagShape, split
 from minirt.cli.session import Session
 from minirt.cli.tree import COMMANDS, load, resolve
 from minirt.errors import Cancelled, ContainerFailed, MinirtError, NotATerminal, StoreError, UsageError
-from minirt.store.files import storage_errors
 
 __all__ = ["execute", "run"]
 
@@ -88,6 +87,8 @@ def _guarded(argv: Sequence[str], session: Session, trail: _Trail) -> int:
 
 def _failure(error: OSError, words: str) -> MinirtError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        from minirt.store.files import storage_errors  # of Linux, while this module is imported everywhere
+
         try:
             with storage_errors(words):
                 raise error

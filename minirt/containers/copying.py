@@ -7,18 +7,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from minirt.containers.copy_rules import Place
 from minirt.containers.records import ContainerRecord
 from minirt.containers.shelf import Shelf
 from minirt.containers.state import read_state
 from minirt.errors import ContainerNotRunning, InvalidInput, PathNotFound
-from minirt.layers.streams import Source
 from minirt.sandbox import Sandbox
 from minirt.snapshots import Snapshots
 from minirt.snapshots.users import lookup_user
 from minirt.store import Store
+
+if TYPE_CHECKING:
+    from minirt.layers.streams import Source
 
 __all__ = ["ContainerFiles", "Found", "missing", "refused"]
 

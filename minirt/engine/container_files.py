@@ -17,16 +17,13 @@ from minirt.containers.copying import missing, refused
 from minirt.containers.noting import note
 from minirt.containers.processes import members
 from minirt.containers.top import process_table
-from minirt.containers.tree_tar import TreeReader, TreeWriter, parts_of
-from minirt.containers.watching import StorageWatch
 from minirt.errors import ContainerNotRunning, ImageNotFound, PathNotFound
-from minirt.layers.beneath import Beneath
-from minirt.layers.styles import RealOwners
-from minirt.model.events import EventSink
 
 if TYPE_CHECKING:
     from minirt.containers.records import ContainerRecord
+    from minirt.containers.watching import StorageWatch
     from minirt.engine.facade import Engine
+    from minirt.model.events import EventSink
 
 __all__ = ["WithFiles"]
 
@@ -54,6 +51,8 @@ class WithFiles:
 
         ``on_event`` gets CopyUp, WhiteoutWritten (its ``step`` is the container's id), FileAdded, FileForgotten.
         """
+        from minirt.containers.watching import StorageWatch
+
         lifecycle, snapshots = self._engine.lifecycle, self._engine.snapshots
         lowers = [snapshots.diff_path(diff_id) for diff_id in self._record.diff_ids]
         own = ("/etc", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys", "/sys/fs")
@@ -116,6 +115,10 @@ class WithFiles:
 
         Raises :class:`PathNotFound`, :class:`InvalidInput` where docker refuses.
         """
+        from minirt.containers.tree_tar import TreeReader
+        from minirt.layers.beneath import Beneath
+        from minirt.layers.styles import RealOwners
+
         files = self._engine.files
         source = files.existing(self._record, path, follow=follow).place
         there = _local(target, follow=True)
@@ -177,6 +180,10 @@ class _Packing:
 
 
 def _pack(source: Place, name: str, out: BinaryIO) -> None:
+    from minirt.containers.tree_tar import TreeWriter, parts_of
+    from minirt.layers.beneath import Beneath
+    from minirt.layers.styles import RealOwners
+
     base, parts = (source.real, ()) if source.directory else (os.path.dirname(source.real), None)
     me = (os.geteuid(), os.getegid())
 
@@ -220,7 +227,7 @@ def _base_name(place: Place) -> str:
 
 def _and_above(path: str) -> list[str]:
     """A path and the directories on its way."""
-    parts = parts_of(path)
+    parts = [part for part in path.split("/") if part not in ("", ".")]
     return ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 

@@ -35,8 +35,8 @@ __all__ = ["Engine", "default_home", "now"]
 
 # What the sandbox's workers need, so that none of them spends its time on imports.
 _PRELOAD = (
-    "minirt.snapshots.work", "minirt.snapshots.copy_work", "minirt.containers.changes",
-    "minirt.containers.copy_work", "minirt.volumes.filling", "minirt.build.filework", "minirt.networks.wiring",
+    "minirt.networks.wiring", "minirt.snapshots.work", "minirt.snapshots.copy_work", "minirt.containers.changes",
+    "minirt.containers.copy_work", "minirt.volumes.filling", "minirt.build.filework",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from minirt.containers.request import ImageSource
     from minirt.engine.containers import Container
     from minirt.engine.facade import Engine
-    from minirt.layers import LayerEntry
+    from minirt.layers.entries import LayerEntry
 
 __all__ = ["Image", "ImageCollection"]
 
@@ -81,7 +81,8 @@ class Image:
 
         Raises :class:`BlobNotFound`, :class:`CorruptBlob`, :class:`LayerError`.
         """
-        from minirt.layers import decompress, read_entries
+        from minirt.layers.entries import read_entries
+        from minirt.layers.streams import decompress
 
         descriptor = layer.descriptor
         with self._engine.store.open(descriptor.digest, descriptor.size) as blob:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from minirt.engine.changing import changed
 from minirt.images.image import StoredImage
-from minirt.layers import decompress
+from minirt.layers.streams import decompress
 from minirt.layers.tar_read import TarReader
 from minirt.model.cancel import Cancel
 from minirt.model.config import ContainerConfig, History, ImageConfig

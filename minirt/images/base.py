@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minirt.images.machine import choose_files
 from minirt.images.recipe import RECIPE, RECIPE_DATE
 from minirt.model.config import ContainerConfig, History, ImageConfig
 from minirt.model.manifest import CONFIG, LAYER, MANIFEST, Descriptor, Manifest
@@ -57,6 +56,8 @@ class BaseImage:
         return found if fresh and all(entry == self._look(entry[0]) for entry in stamp["sources"]) else None
 
     def _make(self) -> Descriptor:
+        from minirt.images.machine import choose_files  # made once: nobody else waits for it
+
         chosen = choose_files(self._root)
         sources = [self._look(path) for path in dict.fromkeys(chosen.sources)]
         with self._store.writer() as writer:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from minirt.layers.streams import HashingReader, decompress
-from minirt.layers.tar_read import TarReader
 from minirt.model.digest import Digest
 from minirt.model.manifest import Descriptor
 from minirt.store import Store, atomic_write
@@ -52,6 +50,9 @@ def layer_content(store: Store, descriptor: Descriptor, diff_id: Digest) -> int:
 
 
 def _walk(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerFacts:
+    from minirt.layers.streams import HashingReader, decompress
+    from minirt.layers.tar_read import TarReader
+
     with store.open(descriptor.digest, descriptor.size) as blob:
         unpacked = HashingReader(decompress(blob, descriptor.media_type))
         tar = TarReader(unpacked)

@@ -6,8 +6,8 @@ import os
 import socket
 
 from minirt.errors import ContainerNotRunning
-from minirt.sandbox.attending import SOCKET
 from minirt.sandbox.running import Running
+from minirt.sandbox.state import ATTACH_SOCKET
 from minirt.sandbox.wire import Channel
 
 __all__ = ["attach"]
@@ -51,6 +51,6 @@ def _connect(sock: socket.socket, state_dir: str) -> None:
     # As in listen(): an address has room for 107 bytes only.
     directory = os.open(state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        sock.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+        sock.connect(f"/proc/self/fd/{directory}/{ATTACH_SOCKET}")
     finally:
         os.close(directory)

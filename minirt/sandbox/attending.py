@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from minirt.sandbox.copier import Copier
 from minirt.sandbox.init import Stdio
+from minirt.sandbox.state import ATTACH_SOCKET
 from minirt.sandbox.terminal import Input
 from minirt.sandbox.wire import Channel
 
-__all__ = ["SOCKET", "Attendance", "Line", "Watcher", "listen"]
+__all__ = ["Attendance", "Line", "Watcher", "listen"]
 
-SOCKET = "attach"
 _PATIENCE = 2.0  # seconds for a message that has begun; a client that stops in the middle must not stop us
 
 
@@ -67,10 +67,10 @@ def listen(state_dir: str) -> socket.socket | None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         directory = os.open(state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        _forget(SOCKET, directory)
+        _forget(ATTACH_SOCKET, directory)
         # A socket's address has room for 107 bytes only (unix(7)), and homes may lie deeper than that.
         os.fchmod(listener.fileno(), 0o600)
-        listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")
+        listener.bind(f"/proc/self/fd/{directory}/{ATTACH_SOCKET}")
         listener.listen(8)
         return listener
     except OSError:
@@ -166,7 +166,7 @@ class Attendance:
             self.listener.close()
             self.listener = None
             try:
-                os.unlink(f"{state_dir}/{SOCKET}")
+                os.unlink(f"{state_dir}/{ATTACH_SOCKET}")
             except OSError:
                 pass  # removed with the container, or lost to a later start of it
 

@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -51,11 +52,29 @@ class _Spawner:
 
     def serve(self) -> None:
         """Fork for every request until the engine closes its end."""
-        while (channel := self._next()) is not None:
-            pid = os.fork()
-            if pid == 0:
-                self._child(channel)
-            channel.close()
+        while self._serve_one():
+            pass
+
+    def load(self, modules: list[str]) -> None:
+        """Import what workers usually need, so that they need not: in the time that nobody asks for anything."""
+        for module in modules:
+            while select.select([self.sock], [], [], 0)[0]:
+                if not self._serve_one():
+                    os._exit(0)
+            try:
+                importlib.import_module(module)
+            except ImportError:
+                pass  # the call that needs it will say so
+
+    def _serve_one(self) -> bool:
+        """False when the engine has closed its end."""
+        channel = self._next()
+        if channel is None:
+            return False
+        if os.fork() == 0:
+            self._child(channel)
+        channel.close()
+        return True
 
     def _next(self) -> Channel | None:
         _, ancillary, _, _ = self.sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
@@ -112,11 +131,6 @@ def main() -> None:
     name_process("minirt-spawner")
     spawner = _Spawner(settings)
     spawner.make_user_namespace()
-    for module in settings["preload"]:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            pass  # the call that needs it will say so
     # Worked out once, for all children to find.
     caps.last_capability()
     boot_id()
@@ -125,7 +139,8 @@ def main() -> None:
     # The kernel reaps the children: nobody here waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # Pages that the collector never touches stay shared between parent and children.
+    gc.disable()
+    spawner.load(settings["preload"])
     gc.collect()
     gc.freeze()
-    gc.disable()
     spawner.serve()

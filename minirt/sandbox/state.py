@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NEVER", "now", "read_state", "write_state"]
+__all__ = ["ATTACH_SOCKET", "NEVER", "now", "read_state", "write_state"]
 
+ATTACH_SOCKET = "attach"  # in the container's directory: where others than the first client come to
 NEVER = "0001-01-01T00:00:00Z"
 
 

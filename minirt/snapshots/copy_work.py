@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from minirt.layers import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle, pack
 from minirt.layers.blob_file import BlobFile
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.metadata import read_xattrs
+from minirt.layers.pack import pack
+from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle
 from minirt.layers.tree_changes import Since, tree_changes
 from minirt.linux.birth import birth_ns
 from minirt.snapshots.creators import ROOT, claimed

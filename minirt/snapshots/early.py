@@ -14,13 +14,13 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
-from minirt.layers import OverlayTrusted, OverlayUser, PackResult, RealOwners, SideOwners, changes
 from minirt.layers.beneath import Beneath
 from minirt.layers.blob_file import BlobFile
-from minirt.layers.changes import Present, present_of
+from minirt.layers.changes import Present, changes, present_of
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.outflow import Outflow
-from minirt.layers.pack import Packing
+from minirt.layers.pack import Packing, PackResult
+from minirt.layers.styles import OverlayTrusted, OverlayUser, RealOwners, SideOwners
 from minirt.snapshots.contract import LOWER
 
 __all__ = ["EarlyPack", "form_of", "layers_below", "packed_facts", "take_packed"]

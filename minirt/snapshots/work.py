@@ -14,9 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from minirt.layers import SideOwners, apply, changes, decompress, pack
+from minirt.layers.apply import apply
 from minirt.layers.blob_file import BlobFile
-from minirt.layers.changes import Change
+from minirt.layers.changes import Change, changes
+from minirt.layers.pack import pack
+from minirt.layers.streams import decompress
+from minirt.layers.styles import SideOwners
 from minirt.model.digest import Digest
 from minirt.snapshots.contract import LOWER
 from minirt.snapshots.creators import ROOT, claimed, copied_up

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from minirt.engine import Engine
-from minirt.layers import OverlayTrusted, OverlayUser, RealOwners, SideOwners, changes, pack, read_entries
+from minirt.layers.changes import changes
+from minirt.layers.entries import read_entries
+from minirt.layers.pack import pack
+from minirt.layers.styles import OverlayTrusted, OverlayUser, RealOwners, SideOwners
 from minirt.model.digest import Digest
 from minirt.model.spec import OverlayRoot
 

@@ -39,7 +39,8 @@ def _dockerfile() -> None:
 
 
 def _layer() -> None:
-    from minirt.layers import decompress, read_entries
+    from minirt.layers.entries import read_entries
+    from minirt.layers.streams import decompress
 
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:gz") as archive:

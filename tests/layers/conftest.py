@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minirt.layers import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle
+from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle
 
 IS_ROOT = os.geteuid() == 0
 

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minirt.errors import LayerError, MinirtError, StorageFull
-from minirt.layers import Owners, Plain, WhiteoutStyle, apply, read_entries
+from minirt.layers.apply import apply
+from minirt.layers.entries import read_entries
+from minirt.layers.styles import Owners, Plain, WhiteoutStyle
 from minirt.testing.trees import Node, tree_of
 
 MakeTar = Callable[..., io.BytesIO]

@@ -13,7 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minirt.layers import OverlayTrusted, Plain, RealOwners, apply, changes, decompress, pack
+from minirt.layers.apply import apply
+from minirt.layers.changes import changes
+from minirt.layers.pack import pack
+from minirt.layers.streams import decompress
+from minirt.layers.styles import OverlayTrusted, Plain, RealOwners
 from minirt.model.digest import Digest
 from minirt.model.manifest import CONFIG, LAYER, MANIFEST, Descriptor, Manifest
 from minirt.model.reference import Reference

@@ -12,7 +12,11 @@ import pytest
 SCRIPT = """
 import io, os, stat, subprocess, sys, tarfile
 from pathlib import Path
-from minirt.layers import *
+from minirt.layers.apply import apply
+from minirt.layers.changes import changes
+from minirt.layers.entries import read_entries
+from minirt.layers.pack import pack
+from minirt.layers.styles import *
 from minirt.testing.trees import tree_of
 
 where = Path(sys.argv[1])

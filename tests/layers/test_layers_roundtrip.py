@@ -14,20 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minirt.errors import CorruptBlob, LayerError
-from minirt.layers import (
-    Opaque,
-    OverlayTrusted,
-    Owners,
-    Plain,
-    Present,
-    RealOwners,
-    Whiteout,
-    WhiteoutStyle,
-    apply,
-    changes,
-    pack,
-    read_entries,
-)
+from minirt.layers.apply import apply
+from minirt.layers.changes import Opaque, Present, Whiteout, changes
+from minirt.layers.entries import read_entries
+from minirt.layers.pack import pack
+from minirt.layers.styles import OverlayTrusted, Owners, Plain, RealOwners, WhiteoutStyle
 from minirt.model.digest import Digest
 from minirt.testing.plans import KINDS, NAMES, Step, carry_out
 from minirt.testing.trees import tree_of

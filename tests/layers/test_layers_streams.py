@@ -14,17 +14,12 @@ import pytest
 import zstandard
 
 from minirt.errors import LayerError
-from minirt.layers import (
-    HashingReader,
-    Owners,
-    Plain,
-    WhiteoutStyle,
-    apply,
-    changes,
-    decompress,
-    pack,
-    read_entries,
-)
+from minirt.layers.apply import apply
+from minirt.layers.changes import changes
+from minirt.layers.entries import read_entries
+from minirt.layers.pack import pack
+from minirt.layers.streams import HashingReader, decompress
+from minirt.layers.styles import Owners, Plain, WhiteoutStyle
 from minirt.model.digest import Digest
 
 MakeTar = Callable[..., io.BytesIO]

@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 
 from minirt.errors import LayerError
-from minirt.layers import (
-    Opaque,
+from minirt.layers.apply import apply
+from minirt.layers.changes import Opaque, Whiteout, changes
+from minirt.layers.styles import (
     OverlayTrusted,
     Owners,
     Plain,
     RealOwners,
     SideOwners,
-    Whiteout,
     WhiteoutStyle,
-    apply,
-    changes,
     owners_named,
     style_named,
 )

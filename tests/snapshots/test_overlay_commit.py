@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minirt.layers import read_entries
+from minirt.layers.entries import read_entries
 from minirt.model.cancel import Cancel
 from minirt.model.spec import RootFilesystem
 from minirt.snapshots.overlay import OverlaySnapshots

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minirt.layers import read_entries
+from minirt.layers.entries import read_entries
 from minirt.linux.probe import probe
 from minirt.model.digest import Digest
 from minirt.sandbox import Sandbox

@@ -46,6 +46,7 @@ def _run_flags() -> list[Flag]:
 def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     if not options["sig_proxy"]:
         raise Unsupported("--sig-proxy=false of run: an interrupt always ends what it interrupts", hint="Use -d.")
+    session.engine.warm()  # its helper process starts while the rest of us is loaded
     typed_on = options["interactive"] and not options["detach"]
     with screen_for(session, terminal=options["tty"], interactive=typed_on) as screen:
         container = _create(session, arguments, options)
