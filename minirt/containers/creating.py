@@ -54,6 +54,7 @@ def make_record(
         networks=request.networks,
         ports=request.ports,
         publish_all=request.publish_all,
+        forwards=request.forwards,
         dns=request.dns,
         labels={**image.labels, **request.labels},
         auto_remove=request.auto_remove,

@@ -20,7 +20,7 @@ from minirt.containers.creating import make_record
 from minirt.containers.ending import Ending
 from minirt.containers.execing import exec_process
 from minirt.containers.lost import write_lost_end
-from minirt.containers.networking import give_up, plan_network, settle, without_namespaces
+from minirt.containers.networking import give_up, plan_network, settle, warn_of_ports, without_namespaces
 from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
@@ -90,13 +90,19 @@ class Lifecycle(Ending):
 
     def _settled(self, request: CreateRequest, on_warning: Callable[[str], None]) -> CreateRequest:
         """The request with its network looked up."""
+        wished = request.network
         if self._rooms.machine.isolation != "namespaces":
-            request = replace(request, network=without_namespaces(request.network))
+            wished = without_namespaces(wished)
         publishes = bool(request.ports or request.publish_all)
-        found = settle(request.network, request.aliases, request.ip, publishes, self.networks, self._find)
+        found = settle(wished, request.aliases, request.ip, publishes, self.networks, self._find)
+        # Who asked for the machine's network has its ports discarded, as with docker.
+        forwards = found.mode == "host" != request.network
         for warning in found.warnings:
             on_warning(warning)
-        return replace(request, network=found.mode, networks=found.wishes)
+        if publishes and found.mode == "host":
+            for warning in warn_of_ports(request, forwards=forwards):
+                on_warning(warning)
+        return replace(request, network=found.mode, networks=found.wishes, forwards=forwards)
 
     def _find(self, name: str) -> tuple[ContainerRecord, State]:
         record = self.shelf.get(name)

@@ -37,7 +37,7 @@ def port_bindings(record: ContainerRecord) -> dict[str, Any]:
 def network_settings(record: ContainerRecord, state: State, directory: Path) -> dict[str, Any]:
     """Docker's fields; addresses are empty while it does not run."""
     ports: dict[str, Any] = {}
-    if state.alive and record.network != "host":
+    if state.alive and (record.network != "host" or record.forwards):
         ports = dict.fromkeys(record.exposed_ports)
         for one in published(directory, state):
             ports[one["port"]] = [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from minirt.containers.records import ContainerRecord
+from minirt.containers.request import CreateRequest
 from minirt.containers.state import State
 from minirt.errors import Conflict, InvalidSpec, Unsupported
 from minirt.model.spec import HostNetwork, LoopbackNetwork, MadeNetwork, Network
@@ -17,7 +20,16 @@ from minirt.networks.records import BRIDGE, Endpoint, Wish
 from minirt.networks.records import Network as NetworkRecord
 from minirt.networks.store import Networks
 
-__all__ = ["NetworkPlan", "Settled", "give_up", "plan_network", "settle", "wanted_ports", "without_namespaces"]
+__all__ = [
+    "NetworkPlan",
+    "Settled",
+    "give_up",
+    "plan_network",
+    "settle",
+    "wanted_ports",
+    "warn_of_ports",
+    "without_namespaces",
+]
 
 Find = Callable[[str], tuple[ContainerRecord, State]]
 _CONTAINER = "container:"
@@ -76,8 +88,6 @@ def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, netwo
             "user specified IP address is supported on user defined networks only",
             hint="docker network create NAME, then run with --network NAME.",
         )
-    if publishes and mode == "host":
-        warnings = (*warnings, _DISCARDED)
     if publishes and mode.startswith(_CONTAINER):
         raise InvalidSpec(
             "conflicting options: port publishing and the container type network mode",
@@ -109,6 +119,25 @@ def _mode(asked: str, networks: Networks, find: Find, *, publishes: bool) -> tup
     return "host", (why,) if (publishes or asked == BRIDGE) and first_time(networks.home, why) else ()
 
 
+def warn_of_ports(wanted: CreateRequest | ContainerRecord, *, forwards: bool) -> tuple[str, ...]:
+    """What becomes of published ports on the machine's network."""
+    if not forwards:
+        return (_DISCARDED,)
+    if not os.geteuid():
+        return ()
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        lowest = 1024
+    low = sorted({one.container_port for text in wanted.ports for one in parse_publish(text)})
+    return tuple(
+        f"the program shares the machine's network, where an ordinary user may not answer on port {port}: let it listen"
+        f" on a higher one, such as -p {port + 8000}:{port + 8000}"
+        for port in low
+        if port < lowest
+    )
+
+
 def _told_once(able: Ability, networks: Networks) -> tuple[str, ...]:
     told = able.confined and first_time(networks.home, able.confined)
     return (f"containers reach nothing outside this machine: {able.confined}",) if told else ()
@@ -134,7 +163,7 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         isolated = record.network == "none"
         servers = "" if isolated else resolv_conf(record.dns, resolver=False)
         hosts = hosts_file([("127.0.1.1", record.hostname)], record.extra_hosts)
-        return NetworkPlan(LoopbackNetwork() if isolated else HostNetwork(), hosts, servers)
+        return NetworkPlan(LoopbackNetwork() if isolated else _machines(record, networks), hosts, servers)
     places: list[tuple[NetworkRecord, Endpoint]] = []
     try:
         for wish in record.networks:
@@ -143,6 +172,14 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         give_up(record, networks, tuple(network.name for network, _ in places))
         raise
     return _on_bridges(record, networks, places)
+
+
+def _machines(record: ContainerRecord, networks: Networks) -> HostNetwork:
+    ports = wanted_ports(record) if record.forwards else ()
+    if not ports:
+        return HostNetwork()
+    wiring = Wiring(record.id, str(networks.home), publish=ports, own=False)
+    return HostNetwork("minirt.networks.wiring:forward", wiring.to_json())
 
 
 def give_up(record: ContainerRecord, networks: Networks, joined: tuple[str, ...]) -> None:

@@ -47,6 +47,7 @@ class CreateRequest:
     ip: str = ""
     ports: tuple[str, ...] = ()
     publish_all: bool = False
+    forwards: bool = False
     dns: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False

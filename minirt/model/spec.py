@@ -185,9 +185,11 @@ class LoopbackNetwork:
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:
-    """The machine's own network."""
+    """The machine's own network. A ``maker`` may add to it before the container starts, as with ``MadeNetwork``."""
 
     kind: ClassVar[str] = "host"
+    maker: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

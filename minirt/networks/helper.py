@@ -15,7 +15,7 @@ from minirt.linux import caps, links
 from minirt.linux.descriptors import keep_only
 from minirt.linux.processes import die_with_parent, name_process
 from minirt.networks.forwarding import TcpForwarder, UdpForwarder
-from minirt.networks.listening import Listener
+from minirt.networks.listening import HELPER, Listener
 from minirt.networks.loop import Loop
 from minirt.networks.plan import Wiring
 from minirt.networks.resolver import Names, Resolver, bind_resolver
@@ -48,7 +48,7 @@ def _serve(
 ) -> NoReturn:
     try:
         die_with_parent()
-        name_process(f"mrn:{wiring.container[:11]}")
+        name_process(f"{HELPER}{wiring.container[:11]}")
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         upstream = [one for sockets in servers for one in sockets]
         # Among the others are the container's own pipes, which would never end.
@@ -56,7 +56,8 @@ def _serve(
         # From here on it only moves bytes, and reads who has which name.
         caps.set_capabilities(0)
         loop = Loop()
-        address = links.address_of(_FIRST) or _LOOPBACK
+        # On the machine's own network, the program is this machine's.
+        address = (links.address_of(_FIRST) if wiring.own else None) or _LOOPBACK
         for one in listeners:
             forwarder = TcpForwarder if one.publish.protocol == "tcp" else UdpForwarder
             forwarder(loop, one.sock, (address, one.publish.container_port))

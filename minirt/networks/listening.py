@@ -8,10 +8,13 @@ import socket
 from dataclasses import dataclass
 
 from minirt.errors import SandboxError
+from minirt.linux.sockets import who_listens
 from minirt.networks.ports import Binding, Publish
 
-__all__ = ["Listener", "listen_all"]
+__all__ = ["HELPER", "Listener", "listen_all"]
 
+HELPER = "mrn:"
+"""What the names of the processes begin with that hold published ports; the container's id follows."""
 _BACKLOG = 128
 _TRIES = 20
 
@@ -92,7 +95,7 @@ def _explain(publish: Publish, error: OSError) -> SandboxError:
     if error.errno == errno.EADDRINUSE:
         return SandboxError(
             f"driver failed programming external connectivity: Bind for {place} failed: port is already allocated",
-            cause="another program or container on this machine answers on that port",
+            cause=f"{_holder(publish)} answers on that port",
             hint=f"Publish another port (-p {_other(publish.first)}:{publish.container_port}), or stop the other.",
         )
     if error.errno == errno.EACCES:
@@ -107,6 +110,16 @@ def _explain(publish: Publish, error: OSError) -> SandboxError:
         cause="the machine has no such address" if error.errno == errno.EADDRNOTAVAIL else "",
         hint="Leave the address out to publish on all of them, or write 127.0.0.1.",
     )
+
+
+def _holder(publish: Publish) -> str:
+    found = who_listens(publish.first, publish.protocol)
+    if found is None:
+        return "another program or container on this machine"
+    pid, name = found
+    if name.startswith(HELPER):
+        return f"container {name.removeprefix(HELPER)} (docker ps tells its name)"
+    return f"the program {name} (process {pid})"
 
 
 def _other(port: int) -> int:

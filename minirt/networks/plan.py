@@ -17,7 +17,8 @@ class Wiring:
     """``places`` are the networks with the container's address on each, the one with the default route first.
 
     ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know. ``user``: the bridges are in
-    the home's own network (an ordinary user's), and ``program`` is the path of what leads out of that, if anything.
+    the home's own network (an ordinary user's), and ``program`` is the path of what leads out of that, if anything. Not
+    ``own``: the container shares the machine's network.
     """
 
     container: str
@@ -28,6 +29,7 @@ class Wiring:
     servers: tuple[str, ...] = ()
     user: bool = False
     program: str = ""
+    own: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,4 +49,5 @@ class Wiring:
             servers=tuple(data["servers"]),
             user=data["user"],
             program=data["program"],
+            own=data["own"],
         )

@@ -24,12 +24,13 @@ from minirt.linux.processes import name_process, open_process, start_time
 from minirt.linux.syscalls import setns, unshare
 from minirt.networks.claims import drop_claim, networks_of, own
 from minirt.networks.plan import Wiring
+from minirt.networks.ports import Binding
 from minirt.networks.records import Endpoint, Network
 
 if TYPE_CHECKING:
     from minirt.networks.listening import Listener
 
-__all__ = ["attach", "detach", "join", "keep", "make"]
+__all__ = ["attach", "detach", "forward", "join", "keep", "make"]
 
 Leave = tuple[Callable[[], None], Callable[[], None]]
 """What to do when the container has ended: before anybody is told, and after."""
@@ -60,16 +61,44 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
     finally:
         for listener in listeners:
             listener.sock.close()
-    if state_dir is not None:
-        note = {"Ports": [asdict(listener.binding) for listener in listeners]}
-        with contextlib.suppress(OSError):
-            Path(state_dir, "network.json").write_text(json.dumps(note))
+    _note(state_dir, [listener.binding for listener in listeners])
     end = _End(wiring, place, [] if helper is None else [helper])
     return end.release, end.leave
 
 
 def _nothing() -> None:
     """The network is another container's."""
+
+
+def forward(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
+    """For a container that shares the machine's network: its program answers on the machine itself, and where another
+    port was wished for, that one leads to the program's. Raises :class:`SandboxError`.
+    """
+    from minirt.networks.listening import listen_all
+
+    wiring = Wiring.from_json(arguments)
+    same = [one for one in wiring.publish if one.first == one.last == one.container_port]
+    listeners = listen_all([one for one in wiring.publish if one not in same])
+    itself = [Binding(one.port, one.host_ip or "0.0.0.0", one.container_port) for one in same]
+    _note(state_dir, [*itself, *(listener.binding for listener in listeners)])
+    helpers = []
+    if listeners:
+        from minirt.networks.helper import start_helper
+
+        try:
+            helpers.append(start_helper(wiring, listeners, []))
+        finally:
+            for listener in listeners:
+                listener.sock.close()
+    end = _End(wiring, -1, helpers)
+    return end.release, _nothing
+
+
+def _note(state_dir: str | None, bindings: list[Binding]) -> None:
+    if state_dir is not None:
+        with contextlib.suppress(OSError):
+            note = json.dumps({"Ports": [asdict(binding) for binding in bindings]})
+            Path(state_dir, "network.json").write_text(note)
 
 
 def _make(wiring: Wiring, machine: int, listeners: list[Listener]) -> tuple[int | None, int]:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minirt.model.spec import MadeNetwork, Network
+from minirt.model.spec import LoopbackNetwork, Network
 
 __all__ = ["Membership", "enter_network"]
 
@@ -28,7 +28,7 @@ def enter_network(network: Network, state_dir: str | None) -> Membership:
 
     Nothing happens for the networks that need no preparation. Raises what the maker raises.
     """
-    if not isinstance(network, MadeNetwork):
+    if isinstance(network, LoopbackNetwork) or not network.maker:
         return Membership()
     module, _, name = network.maker.partition(":")
     ended, afterwards = getattr(importlib.import_module(module), name)(network.arguments, state_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from typing import Any
@@ -72,8 +73,20 @@ def test_a_busy_port_is_refused_and_nothing_is_left(bridged: Engine, lan: Networ
         with pytest.raises(SandboxError, match="port is already allocated") as caught:
             bridged.containers.run(BASE, ["true"], network="lan", ports={"80/tcp": port}, remove=True)
     assert caught.value.exit_code == 125
+    # From a user namespace nobody looks into processes outside of it.
+    who = "another program" if os.geteuid() else f"(process {os.getpid()})"
+    assert who in caught.value.cause
     assert bridged.containers.list(all=True) == []
     assert lan.attrs["Containers"] == {}
+
+
+def test_a_port_of_another_container_is_refused_with_its_id(bridged: Engine, lan: Network, look: Any) -> None:
+    """Who has the port can be found and stopped."""
+    first = look.sleeper(bridged, "first", network="lan", ports={"80/tcp": None})
+    port = int(first.ports["80/tcp"][0]["HostPort"])
+    with pytest.raises(SandboxError) as caught:
+        look.sleeper(bridged, "second", network="lan", ports={"81/tcp": port})
+    assert f"container {first.id[:11]}" in caught.value.cause
 
 
 def test_publish_all_takes_what_is_exposed_and_expose_alone_publishes_nothing(
