@@ -21,8 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
-BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine")
-IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py")
+BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine", "faults")
+IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py", "faults")
 # It mounts a volume read-only, which tracing cannot (docs/machines.md).
 NOT_IN_PODS = ("notebooks/04-volumes.ipynb",)
 NOTEBOOKS = [

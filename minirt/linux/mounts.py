@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_BIND, MS_REC = 4096, 16384
+MS_REMOUNT, MS_BIND, MS_REC = 32, 4096, 16384
+MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 1 << 10, 1 << 11, 1 << 21
+_ST_RELATIME = 1 << 12  # statvfs(3)
 MS_SLAVE, MS_PRIVATE, MS_SHARED, MS_UNBINDABLE = 1 << 19, 1 << 18, 1 << 20, 1 << 17
 MNT_DETACH = 2
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
@@ -63,18 +65,41 @@ def bind(
     attributes: int = 0,
 ) -> None:
     """Show the file or directory ``source`` also at ``target_fd``."""
+    add = attributes | (MOUNT_ATTR_RDONLY if read_only else 0)
+    kind = 0 if propagation == "rprivate" else _PROPAGATION[propagation.removeprefix("r")]
+    deep = propagation.startswith("r")
     fd = syscalls.open_tree(source, recursive=recursive)
     try:
-        add = attributes | (MOUNT_ATTR_RDONLY if read_only else 0)
-        if propagation != "rprivate":  # which it is anyway, in a namespace where everything is
-            kind = _PROPAGATION[propagation.removeprefix("r")]
-            syscalls.mount_setattr(fd, propagation=kind, recursive=propagation.startswith("r"))
-        if add:
-            syscalls.mount_setattr(fd, add=add, recursive=recursive)
-    except BaseException:
+        try:
+            if kind:  # private it is anyway, in a namespace where everything is
+                syscalls.mount_setattr(fd, propagation=kind, recursive=deep)
+            if add:
+                syscalls.mount_setattr(fd, add=add, recursive=recursive)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            syscalls.move_mount(fd, target_fd, path)
+            _set_attached(fd, add, kind | (MS_REC if deep else 0) if kind else 0)
+        else:
+            syscalls.move_mount(fd, target_fd, path)
+    finally:
         os.close(fd)
-        raise
-    attach(fd, target_fd, path)
+
+
+def _set_attached(fd: int, add: int, propagation: int = 0) -> None:
+    """For kernels before 5.12, which have no mount_setattr(2): by remounting, once it is in its place.
+
+    As with docker there, ``add`` does not reach the mounts below this one.
+    """
+    place = f"/proc/self/fd/{fd}"
+    if propagation:
+        syscalls.mount(None, place, None, propagation)
+    if add:
+        has = os.fstatvfs(fd).f_flag
+        # What it has already must be said again, or the kernel takes it for a wish to lift it. MOUNT_ATTR_* and MS_*
+        # are the same numbers up to noexec.
+        kept = has & (15 | MS_NOATIME | MS_NODIRATIME) | (MS_RELATIME if has & _ST_RELATIME else 0)
+        syscalls.mount(None, place, None, MS_REMOUNT | MS_BIND | add | kept)
 
 
 def mount_new(kind: str, target_fd: int, path: str, options: Sequence[str] = (), *, source: str = "") -> None:
@@ -102,6 +127,10 @@ def restrict(path: str, attributes: int) -> None:
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         syscalls.mount_setattr(fd, add=attributes)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        _set_attached(fd, attributes)
     finally:
         os.close(fd)
 

@@ -6,7 +6,9 @@ every architecture. Nothing here decides anything: see :mod:`minirt.linux.mounts
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import platform
 
@@ -125,12 +127,33 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 def close_on_exec(first: int) -> None:
     """close_range(2): every descriptor from ``first`` on closes when this process runs another program."""
-    _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(4))
+    try:
+        _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(4))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):  # kernels before 5.11 do not know the flag
+            raise
+        for fd in _descriptors(first):
+            with contextlib.suppress(OSError):
+                os.set_inheritable(fd, False)
+
+
+def _descriptors(first: int) -> list[int]:
+    try:
+        return [fd for fd in map(int, os.listdir("/proc/self/fd")) if fd >= first]
+    except OSError:  # no /proc here
+        return list(range(first, min(os.sysconf("SC_OPEN_MAX"), 1 << 16)))
 
 
 def close_range(first: int) -> None:
     """Close every descriptor from ``first`` on now."""
-    _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(0))
+    try:
+        _call(_SYS_CLOSE_RANGE, _long(first), _long(0xFFFFFFFF), _long(0))
+    except OSError as error:
+        if error.errno != errno.ENOSYS:  # kernels before 5.9
+            raise
+        for fd in _descriptors(first):
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
 
 def keyctl_new_session() -> None:

@@ -42,7 +42,7 @@ def _trials(row: Row) -> list[Callable[[Row], None]]:
     if row.resets:
         return [after_the_reset] if _SECOND.exists() else [chosen, reset]
     if row.refusal:
-        return [refused]
+        return [chosen, refused]
     limited = limits if row.limits else no_limits
     return [chosen, build, run, files, limited, pause, statistics, published, soak, whole]
 
