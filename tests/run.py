@@ -22,9 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
 BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine", "faults")
-IN_PODS = ("layers", "snapshots", "sandbox/test_sandbox_traced.py", "faults")
-# It mounts a volume read-only, which tracing cannot (docs/machines.md).
-NOT_IN_PODS = ("notebooks/04-volumes.ipynb",)
+IN_PODS = ("store", "layers", "linux", "images", "snapshots", "sandbox/test_sandbox_traced.py", "faults")
 NOTEBOOKS = [
     "-p",
     "tests.notebooks.fresh_home",
@@ -77,7 +75,7 @@ def _pods(python: str | None) -> list[Pass]:
     rooms = tuple(f"tests/{room}" for room in IN_PODS)
     return [
         Pass("pod", ("-p", "no:cacheprovider", *rooms), python, user, pod=True),
-        Pass("notebooks, pod", (*NOTEBOOKS, *(f"--ignore={path}" for path in NOT_IN_PODS)), python, user, pod=True),
+        Pass("notebooks, pod", tuple(NOTEBOOKS), python, user, pod=True),
     ]
 
 

@@ -47,10 +47,11 @@ _GUARDED: dict[str, tuple[tuple[int | None, int | None], ...]] = {
     "CAP_DAC_READ_SEARCH": ((304, 265),),  # open_by_handle_at
     # Never: add_key keyctl request_key kexec_load kexec_file_load pivot_root swapon swapoff sysfs _sysctl uselib
     # userfaultfd ustat create_module get_kernel_syms query_module nfsservctl io_uring_setup/_enter/_register
+    # lsm_get_self_attr lsm_set_self_attr lsm_list_modules
     "": (
         (248, 217), (250, 219), (249, 218), (246, 104), (320, 294), (155, 41), (167, 224), (168, 225), (139, None),
         (156, None), (134, None), (323, 282), (136, None), (174, None), (177, None), (178, None), (180, 42),
-        (425, 425), (426, 426), (427, 427),
+        (425, 425), (426, 426), (427, 427), (459, 459), (460, 460), (461, 461),
     ),
 }  # fmt: skip
 _CLONE, _CLONE3 = (220 if _ARM else 56), 435

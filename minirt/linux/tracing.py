@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = ["command_of", "end_traced", "release", "siblings", "still", "tracees", "tracer_of"]
 
@@ -45,10 +45,11 @@ def siblings(tracer: int) -> list[int]:
     return [pid for pid in _processes() if head and command_of(pid)[:3] == head and tracer_of(pid) == 0]
 
 
-def end_traced(tracer: int, *, patience: float = 5.0) -> None:
+def end_traced(tracer: int, *, patience: float = 5.0, pause: Callable[[float], None] = time.sleep) -> None:
     """Kill everything that ``tracer`` traces, until it ends by itself, as it does when nothing is left.
 
-    The tracer is not killed first: what it traced would run on, free of it.
+    The tracer is not killed first: what it traced would run on, free of it. ``pause`` passes the time between two
+    looks, in seconds.
     """
     deadline = time.monotonic() + patience
     while not _has_ended(tracer):
@@ -57,7 +58,7 @@ def end_traced(tracer: int, *, patience: float = 5.0) -> None:
         if time.monotonic() > deadline:
             _send(tracer, signal.SIGKILL)
             return
-        time.sleep(_PAUSE)
+        pause(_PAUSE)
 
 
 def still(tracer: int) -> None:

@@ -256,9 +256,9 @@ def supervise(
             attendance.kill(signal.SIGKILL)
     while not attendance.step():
         pass
+    status = os.waitstatus_to_exitcode(started.wait_status())
     if started.owners is not None:
         started.owners.close()
-    status = os.waitstatus_to_exitcode(started.wait_status())
     number = -status if status < 0 else None
     code = 128 - status if status < 0 else status
     copier.drain()

@@ -109,11 +109,10 @@ class OwnerKeeper:
 
     def handle(self, fd: int) -> None:
         """Answer one call."""
-        try:
-            call = receive(fd)
-        except OSError:
-            self.close()  # nobody is left who could call
+        if not _has_call(fd):
+            self.close()  # nobody is left who could call; to wait for a call would be for ever on older kernels
             return
+        call = receive(fd)
         if call is None:
             return
         notes = self._notes and call.number in CHOWN_CALLS
@@ -148,6 +147,12 @@ class OwnerKeeper:
                 note_chown(f"{self._proc}/self/fd/{fd}", wanted.uid, wanted.gid)
         finally:
             os.close(fd)
+
+
+def _has_call(listener: int) -> bool:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return any(events & select.POLLIN for _, events in poll.poll(0))
 
 
 class Mounted:

@@ -18,6 +18,7 @@ import socket
 import stat
 import struct
 import termios
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -118,9 +119,9 @@ def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: 
     guard = _start_guard(pid, guest if last else None)
 
     def collect() -> int:
-        status = _word(told)
+        status = _first_word(told, owners)
         for one in siblings(pid) if last else [pid]:
-            end_traced(one)
+            end_traced(one, pause=lambda seconds: _answer_for(seconds, owners))
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
         _reap(guard)
@@ -278,8 +279,17 @@ def _owners(guest: Guest, process: Process, tracer: int, listener: int | None) -
     return OwnerKeeper(listener, finder, notes=process.user.uid == 0 and _owners_are_noted())
 
 
+def _answer_for(seconds: float, owners: OwnerKeeper | None) -> None:
+    """PRoot, too, makes calls that are to be answered, as long as it is there."""
+    if owners is None or not owners.interests():
+        time.sleep(seconds)
+        return
+    for fd in readable(owners.interests(), seconds):
+        owners.handle(fd)
+
+
 def _first_word(told: socket.socket, owners: OwnerKeeper | None) -> int | None:
-    """The program's process id; PRoot itself, too, makes calls that are to be answered until then."""
+    """The next that is told; calls are answered until then."""
     while owners is not None:
         ready = readable([told.fileno(), *owners.interests()], None)
         if told.fileno() in ready:
