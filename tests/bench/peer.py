@@ -13,14 +13,14 @@ import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from minirt.engine import Engine
-from tests.bench.timing import best_ms
+from tests.bench.timing import peers_ms
 
 __all__ = ["BASE", "Docker", "Peers", "Podman", "Runc"]
 
@@ -124,11 +124,16 @@ class Docker:
         made = self.ask("POST", f"/containers/{container}/exec", {"Cmd": command, "AttachStdout": True})
         self.ask("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False})
 
-    def build_ms(self, text: str, *words: str, times: int = 1) -> float:
+    def remove(self, containers: Iterable[str]) -> None:
+        for one in containers:
+            with suppress(OSError):
+                self.ask("DELETE", f"/containers/{one}?force=1")
+
+    def build_ms(self, text: str, *words: str, times: int = 1) -> float | None:
         """``docker build`` of a Dockerfile without a context, or with ``words``."""
         place = words or ("-",)
         sent = text.encode() if not words else None
-        return best_ms(lambda: self.run("build", "-q", "-t", MARK, *place, sent=sent), times)
+        return peers_ms(lambda: self.run("build", "-q", "-t", MARK, *place, sent=sent), times)
 
     def clean(self) -> None:
         """Leave docker as it was."""
@@ -245,4 +250,4 @@ def sleeping(docker: Docker) -> Iterator[str]:
     try:
         yield container
     finally:
-        docker.ask("DELETE", f"/containers/{container}?force=1")
+        docker.remove([container])
