@@ -15,7 +15,7 @@ from pathlib import Path
 
 from minirt.build.contenthash import ContentDigest, FileHashes
 from minirt.build.parents import ParentsFilter, split_pivot
-from minirt.build.room import check_room
+from minirt.build.room import check_room, mostly_holes
 from minirt.build.selection import Found, Item, Skip, follow, walk
 from minirt.build.wildcards import BadPattern, has_wildcards
 from minirt.dockerfile.ignore import Ignore
@@ -42,12 +42,14 @@ class Gathered:
     """All sources of one COPY, and what they amount to: ``content`` is a digest, ``marks`` say it file by file.
 
     ``sockets`` are the paths that were sockets: an image gets an empty file in their place, as from BuildKit.
+    ``sparse`` are sentences about big files that are mostly holes.
     """
 
     sources: tuple[Source, ...]
     content: str
     marks: dict[str, str]
     sockets: tuple[str, ...] = ()
+    sparse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +103,17 @@ class Tree:
         content = ContentDigest()
         sources: list[Source] = []
         sockets: list[str] = []
+        sparse: list[str] = []
         for index, source in self._found(query, sockets):
             where = query.locate(index)
             if self.disk is not None:
                 check_room(self.disk, source.items, source.found.name)
+            sparse += mostly_holes(os.path.join(self.top, source.found.place), source.items)
             content.note(query.words[index])
             digests = self._hash(hashes, source.found, source.items, where)
             content.add(source.found.name, source.items, digests, owners=query.owners)
             sources.append(replace(source, digests=tuple(digests)))
-        return Gathered(tuple(sources), content.hexdigest(), content.marks, tuple(sockets))
+        return Gathered(tuple(sources), content.hexdigest(), content.marks, tuple(sockets), tuple(sparse))
 
     def gather_unhashed(self, query: Query) -> list[Source]:
         """Like :meth:`gather`, where the content was hashed before."""

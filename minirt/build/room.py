@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from minirt.build.selection import Item
 from minirt.errors import StorageFull
 
-__all__ = ["check_room"]
+__all__ = ["check_room", "mostly_holes"]
 
 _SPARE = 64 << 20  # bytes that a copy leaves free
+_WORTH_A_WORD = 256 << 20
 
 
 def check_room(disk: str, items: Sequence[Item], name: str) -> None:
@@ -31,3 +32,18 @@ def check_room(disk: str, items: Sequence[Item], name: str) -> None:
         cause=f"{largest.path or name} alone counts {largest.size / 1e9:.1f} GB (holes in a file count too)",
         hint="Leave it out with .dockerignore, free some space, or set MINIRT_HOME to a larger disk.",
     )
+
+
+def mostly_holes(source: str, items: Sequence[Item]) -> list[str]:
+    """The big files among ``items`` (below ``source``) that hold next to nothing: their paths, with what they count."""
+    found = []
+    for item in items:
+        if item.size >= _WORTH_A_WORD:
+            try:
+                held = os.lstat(os.path.join(source, item.path) if item.path else source).st_blocks * 512
+            except OSError:
+                continue  # gone meanwhile: who reads it will say so
+            if held < item.size // 10:
+                name = item.path or os.path.basename(source)
+                found.append(f"{name} holds {held / 1e6:.0f} MB, but counts {item.size / 1e9:.1f} GB")
+    return found

@@ -144,7 +144,7 @@ class StageRunner:
 
     def _layer(self, step: Step, state: StageState, work: LayerWork, started: float) -> StageState:
         inputs = work.inputs()
-        self._warn_of_sockets(step, work)
+        self._warn_of_files(step, work)
         found = None if self.no_cache else self._cached(step, work, inputs)
         if found is None:
             found = self._done(step, state, work, inputs)
@@ -155,13 +155,16 @@ class StageRunner:
             self.job.on_event(StepCached(step.id))
         return state.with_layer(found.layer, found.created, work.created_by)
 
-    def _warn_of_sockets(self, step: Step, work: LayerWork) -> None:
+    def _warn_of_files(self, step: Step, work: LayerWork) -> None:
         if isinstance(work, CopyFromTree):
             for path in (path for part in work.gathered for path in part.sockets):
                 line = step.instruction.location.line
                 self.job.on_event(
                     WarningRaised("SocketNotCopied", f"{path} is a socket; the image gets an empty file", line, step.id)
                 )
+            for what in (sentence for part in work.gathered for sentence in part.sparse):
+                words = f"{what}: a layer has no holes, so who pulls the image pulls them all"
+                self.job.on_event(WarningRaised("SparseFile", words, step.instruction.location.line, step.id))
 
     def _cached(self, step: Step, work: LayerWork, inputs: Inputs) -> CachedStep | None:
         cache = self.job.tools.cache

@@ -16,6 +16,7 @@ from minirt.layers.entries import read_entries
 from minirt.layers.pack import pack
 from minirt.layers.styles import OverlayTrusted, OverlayUser, RealOwners, SideOwners
 from minirt.model.digest import Digest
+from minirt.model.events import WarningRaised
 from minirt.model.spec import OverlayRoot
 
 BEFORE = (
@@ -80,8 +81,8 @@ def test_the_layer_is_what_the_disk_says(
     assert packed_anew(engine, made) == str(made[-1])
 
 
-def test_a_hole_stays_a_hole(engine: Engine, build: Any, tmp_path: Path) -> None:
-    """A sparse file of a gigabyte takes seconds to copy, and next to no room, neither unpacked nor in its blob."""
+def test_a_hole_stays_a_hole(engine: Engine, build: Any, events: list[Any], tmp_path: Path) -> None:
+    """A sparse gigabyte takes seconds to copy and next to no room, unpacked or in its blob; a warning tells of it."""
     with open(tmp_path / "giant", "wb") as file:
         try:
             file.truncate(1 << 30)
@@ -94,6 +95,8 @@ def test_a_hole_stays_a_hole(engine: Engine, build: Any, tmp_path: Path) -> None
     before = time.monotonic()
     result = build("FROM minirt/base\nCOPY giant /x\n", tmp_path)
     assert time.monotonic() - before < 60
+    (warning,) = [event for event in events if isinstance(event, WarningRaised)]
+    assert "giant holds 0 MB, but counts 1.1 GB" in warning.message
     layer = result.config.diff_ids[-1]
     blob = engine.store.path(layer)
     assert blob.stat().st_size > 1 << 30
