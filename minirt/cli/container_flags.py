@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from minirt.cli.grammar import Flag, absent, number, switch, value, values
+from minirt.cli.network_flags import network_options
 from minirt.cli.session import Session
 from minirt.cli.setting_flags import setting_flags, setting_options
 from minirt.cli.values import environment, environment_pair, label_pair, read_lines
@@ -19,10 +20,7 @@ PULL_POLICIES = ("always", "missing", "never")
 _NO_CGROUP = "minirt does not set this limit; it has --memory, --cpus, --cpu-shares, --cpuset-cpus, --pids-limit"
 _NO_NETWORK = "minirt's networks have IPv4 addresses and names of their own choosing"
 _NOT_YET = (
-    ("--dns-option", "", "Set DNS options", "list", _NO_NETWORK),
-    ("--dns-search", "", "Set custom DNS search domains", "list", _NO_NETWORK),
     ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
-    ("--link", "", "Add link to another container", "list", _NO_NETWORK),
     ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
     ("--cpu-period", "", "Limit CPU CFS period", "int", _NO_CGROUP),
     ("--cpu-quota", "", "Limit CPU CFS quota", "int", _NO_CGROUP),
@@ -56,18 +54,21 @@ def container_flags() -> list[Flag]:
         value("--cidfile", "", "Write the container ID to the file"),
         value("--entrypoint", "", "Overwrite the default ENTRYPOINT of the image", default=None),
         values("--dns", "", "Set custom DNS servers", parse=_address),
+        values("--dns-option", "", "Set DNS options"),
+        values("--dns-search", "", "Set custom DNS search domains"),
         values("--env", "e", "Set environment variables", name="env", parse=environment_pair),
         values("--env-file", "", "Read in a file of environment variables"),
         values("--expose", "", "Expose a port or a range of ports", parse=_exposed),
         value("--hostname", "h", "Container host name"),
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
         value("--ip", "", "IPv4 address (e.g., 172.30.100.104)", parse=_address, default=None),
+        values("--link", "", "Add link to another container"),
         values("--label", "l", "Set meta data on a container", parse=label_pair),
         values("--label-file", "", "Read in a line delimited file of labels"),
         values("--mount", "", "Attach a filesystem mount to the container", word="mount", parse=_mount),
         value("--name", "", "Assign a name to the container"),
-        value("--network", "", "Connect a container to a network", word="network"),
-        value("--net", "", "The same as --network", word="network", hidden=True),
+        values("--network", "", "Connect a container to a network", word="network"),
+        values("--net", "", "The same as --network", word="network", hidden=True),
         values("--network-alias", "", "Add network-scoped alias for the container"),
         value("--platform", "", "Set platform if server is multi-platform capable"),
         switch("--privileged", "", "Give extended privileges to this container"),
@@ -125,7 +126,7 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "stdin_open": options["interactive"],
         "mounts": mounts,
         "volumes_from": options["volumes_from"],
-        "network": options["network"] or options["net"] or None,
+        **network_options(options),
         "labels": dict([*(label_pair(line) for line in label_lines), *options["label"]]),
         "read_only": options["read_only"],
         "privileged": options["privileged"],
@@ -135,9 +136,10 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "exposed_ports": [port for ports in options["expose"] for port in ports],
         "ports": [text for texts in options["publish"] for text in texts],
         "publish_all_ports": options["publish_all"],
-        "aliases": options["network_alias"],
-        "ip": options["ip"],
+        "links": options["link"],
         "dns": options["dns"],
+        "dns_search": options["dns_search"],
+        "dns_options": options["dns_option"],
         "stop_signal": options["stop_signal"] or None,
         "stop_timeout": options["stop_timeout"],
         **setting_options(options),

@@ -83,9 +83,12 @@ def value(
     return Flag(long, short, text, word=word, name=name, type=_Value(parse), default=default, hidden=hidden)
 
 
-def values(long: str, short: str, text: str, *, word: str = "list", name: str = "", parse: Parse = str) -> Flag:
+def values(
+    long: str, short: str, text: str, *, word: str = "list", name: str = "", parse: Parse = str, hidden: bool = False
+) -> Flag:
     """A value each time it is given; a tuple."""
-    return Flag(long, short, text, word=word, name=name or _identifier(long), type=_Value(parse), multiple=True)
+    name = name or _identifier(long)
+    return Flag(long, short, text, word=word, name=name, type=_Value(parse), multiple=True, hidden=hidden)
 
 
 def number(long: str, short: str, text: str, *, name: str = "", default: int | None = None) -> Flag:

@@ -70,6 +70,10 @@ def _host_config(record: ContainerRecord) -> dict[str, Any]:
         "PortBindings": port_bindings(record),
         "PublishAllPorts": record.publish_all,
         "Dns": list(record.dns) or None,
+        "DnsSearch": list(record.dns_search) or None,
+        "DnsOptions": list(record.dns_options) or None,
+        "Links": [f"/{link.partition(':')[0][:12]}:/{record.name}/{link.partition(':')[2]}" for link in record.links]
+        or None,
         "AutoRemove": record.auto_remove,
         "CapAdd": list(record.cap_add) or None,
         "CapDrop": list(record.cap_drop) or None,

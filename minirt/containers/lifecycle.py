@@ -94,7 +94,8 @@ class Lifecycle(Ending):
         if self._rooms.machine.isolation != "namespaces":
             wished = without_namespaces(wished)
         publishes = bool(request.ports or request.publish_all)
-        found = settle(wished, request.aliases, request.ip, publishes, self.networks, self._find)
+        found = settle(wished, request, self.networks, self._find)
+        links = tuple(self._link(text) for text in request.links)
         # Who asked for the machine's network has its ports discarded, as with docker.
         forwards = found.mode == "host" != request.network
         for warning in found.warnings:
@@ -102,7 +103,13 @@ class Lifecycle(Ending):
         if publishes and found.mode == "host":
             for warning in warn_of_ports(request, forwards=forwards):
                 on_warning(warning)
-        return replace(request, network=found.mode, networks=found.wishes, forwards=forwards)
+        return replace(request, network=found.mode, networks=found.wishes, links=links, forwards=forwards)
+
+    def _link(self, text: str) -> str:
+        """``NAME[:ALIAS]`` with the container looked up. Raises ContainerNotFound."""
+        name, _, alias = text.partition(":")
+        record = self.shelf.get(name)
+        return f"{record.id}:{alias or record.name}"
 
     def _find(self, name: str) -> tuple[ContainerRecord, State]:
         record = self.shelf.get(name)

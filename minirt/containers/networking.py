@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,11 +71,12 @@ def without_namespaces(asked: str) -> str:
     )
 
 
-def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, networks: Networks, find: Find) -> Settled:
+def settle(asked: str, request: CreateRequest, networks: Networks, find: Find) -> Settled:
     """What is asked for with ``--network`` and its companions, when a container is created.
 
     Raises NetworkNotFound, ContainerNotFound, InvalidSpec, Unsupported.
     """
+    aliases, ip, publishes = request.aliases, request.ip, bool(request.ports or request.publish_all)
     mode, warnings = _mode(asked, networks, find, publishes=publishes)
     named = mode not in (BRIDGE, "host", "none") and not mode.startswith(_CONTAINER)
     if aliases and not named:
@@ -93,8 +94,28 @@ def settle(asked: str, aliases: tuple[str, ...], ip: str, publishes: bool, netwo
             "conflicting options: port publishing and the container type network mode",
             hint="Publish the ports of the container whose network is shared.",
         )
-    wishes = (Wish(networks.get(mode).name, aliases, ip),) if named or mode == BRIDGE else ()
+    first = (Wish(networks.get(mode).name, aliases, ip),) if named or mode == BRIDGE else ()
+    wishes = (*first, *_more(request.more_networks, first, networks))
     return Settled(networks.get(mode).name if named else mode, wishes, warnings)
+
+
+def _more(wanted: tuple[Wish, ...], first: tuple[Wish, ...], networks: Networks) -> tuple[Wish, ...]:
+    """The networks after the first. Raises InvalidSpec where they do not go together."""
+    if wanted and not first:
+        raise InvalidSpec(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+            hint="host, none and container:NAME go alone; several --network name networks.",
+        )
+    found = tuple(replace(wish, network=networks.get(wish.network).name) for wish in wanted)
+    for wish in found:
+        if [one.network for one in (*first, *found)].count(wish.network) > 1:
+            raise InvalidSpec(f'network "{wish.network}" is specified multiple times', hint="Name each network once.")
+        if networks.get(wish.network).driver != "bridge":
+            raise InvalidSpec(
+                "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+                hint=f"{wish.network} goes alone.",
+            )
+    return found
 
 
 def _mode(asked: str, networks: Networks, find: Find, *, publishes: bool) -> tuple[str, tuple[str, ...]]:
@@ -161,17 +182,19 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         return _share(record, networks, find)
     if record.network in ("host", "none"):
         isolated = record.network == "none"
-        servers = "" if isolated else resolv_conf(record.dns, resolver=False)
-        hosts = hosts_file([("127.0.1.1", record.hostname)], record.extra_hosts)
+        servers = "" if isolated else _resolv_conf(record, resolver=False)
+        extra = (*record.extra_hosts, *_linked(record, networks, find))
+        hosts = hosts_file([("127.0.1.1", record.hostname)], extra)
         return NetworkPlan(LoopbackNetwork() if isolated else _machines(record, networks), hosts, servers)
     places: list[tuple[NetworkRecord, Endpoint]] = []
+    extra = (*record.extra_hosts, *_linked(record, networks, find))
     try:
         for wish in record.networks:
             places.append(networks.join(wish, record.id, _names(record, wish)))
     except BaseException:
         give_up(record, networks, tuple(network.name for network, _ in places))
         raise
-    return _on_bridges(record, networks, places)
+    return _on_bridges(record, networks, places, extra)
 
 
 def _machines(record: ContainerRecord, networks: Networks) -> HostNetwork:
@@ -189,25 +212,54 @@ def give_up(record: ContainerRecord, networks: Networks, joined: tuple[str, ...]
 
 
 def _names(record: ContainerRecord, wish: Wish) -> tuple[str, ...]:
-    return (record.name, *wish.aliases, record.short_id)
+    own = () if record.hostname == record.short_id else (record.hostname,)
+    return (record.name, *wish.aliases, record.short_id, *own)
+
+
+def _resolv_conf(record: ContainerRecord, *, resolver: bool) -> str:
+    return resolv_conf(record.dns, resolver=resolver, search=record.dns_search, options=record.dns_options)
+
+
+def _linked(record: ContainerRecord, networks: Networks, find: Find) -> Iterator[str]:
+    """``--link`` as entries of /etc/hosts, as with docker; raises Conflict when the other one does not run.
+
+    On networks with names the resolver answers instead, so that the entry holds when the other one gets a new address.
+    """
+    for link in record.links:
+        identity, _, alias = link.partition(":")
+        other, state = find(identity)
+        if not state.alive:
+            raise Conflict(
+                f"Cannot link to a non running container: /{other.name} AS /{record.name}/{alias}",
+                hint=f"Start it first: docker start {other.name}",
+            )
+        if record.network == "host":
+            yield f"{alias}:127.0.0.1"
+        for wish in record.networks:
+            claim = networks.claim_of(wish.network, other.id)
+            if claim is not None and not networks.get(wish.network).has_names:
+                yield f"{alias}:{claim.address}"
 
 
 def _on_bridges(
-    record: ContainerRecord, networks: Networks, places: list[tuple[NetworkRecord, Endpoint]]
+    record: ContainerRecord,
+    networks: Networks,
+    places: list[tuple[NetworkRecord, Endpoint]],
+    extra: tuple[str, ...],
 ) -> NetworkPlan:
     able = ability(networks.home)
     servers = record.dns or machine_servers()
     resolver = _has_resolver(record, networks)
     wiring = Wiring(
         record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers),
-        user=able.user, program=able.program,
+        links=record.links, user=able.user, program=able.program,
     )  # fmt: skip
     own = [(endpoint.address, record.hostname) for _, endpoint in places] or [("127.0.1.1", record.hostname)]
     gateway = places[0][0].gateway if places else ""
     return NetworkPlan(
         MadeNetwork("minirt.networks.wiring:make", wiring.to_json()),
-        hosts_file(own, record.extra_hosts, gateway),
-        resolv_conf(record.dns, resolver=resolver),
+        hosts_file(own, extra, gateway),
+        _resolv_conf(record, resolver=resolver),
         tuple(network.name for network, _ in places),
     )
 
@@ -233,6 +285,6 @@ def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPl
         claims = [networks.claim_of(wish.network, other.id) for wish in other.networks]
         own = [(claim.address, other.hostname) for claim in claims if claim is not None]
         hosts = hosts_file(own, record.extra_hosts)
-        servers = resolv_conf(other.dns, resolver=_has_resolver(other, networks))
+        servers = _resolv_conf(other, resolver=_has_resolver(other, networks))
     arguments = {"pid": state.pid, "start_time": state.start_time, "name": other.name}
     return NetworkPlan(MadeNetwork("minirt.networks.wiring:join", arguments), hosts, servers)

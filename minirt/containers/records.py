@@ -57,8 +57,9 @@ class ContainerRecord:
 
     ``network`` is docker's NetworkMode, ``networks`` are those it joins at each start; ``ports`` as ``-p`` takes them.
     ``argv`` is entrypoint and command joined; ``created`` RFC 3339 in UTC; ``user`` as written (looked up at
-    each start, because /etc/passwd may change inside); ``stop_timeout`` in seconds. ``forwards``: it got the machine's
-    network without asking for it, so its published ports are still seen to.
+    each start, because /etc/passwd may change inside); ``stop_timeout`` in seconds. ``links`` are texts ``container
+    id:alias``. ``forwards``: it got the machine's network without asking for it, so its published ports are still
+    seen to.
     """
 
     id: str
@@ -82,6 +83,9 @@ class ContainerRecord:
     publish_all: bool = False
     forwards: bool = False
     dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False
     read_only: bool = False

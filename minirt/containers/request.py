@@ -49,6 +49,10 @@ class CreateRequest:
     publish_all: bool = False
     forwards: bool = False
     dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    more_networks: tuple[Wish, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     auto_remove: bool = False
     read_only: bool = False

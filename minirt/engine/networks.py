@@ -48,7 +48,8 @@ class Network:
     def attrs(self) -> dict[str, Any]:
         """What ``docker network inspect`` prints."""
         network = self.stored
-        config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else []
+        part = {"IPRange": network.ip_range} if network.ip_range else {}
+        config = [{"Subnet": network.subnet, **part, "Gateway": network.gateway}] if network.subnet else []
         return {
             "Name": network.name,
             "Id": network.id,
@@ -57,10 +58,12 @@ class Network:
             "Driver": network.driver,
             "EnableIPv4": True,
             "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None, "Config": config},
+            "IPAM": {"Driver": "default", "Options": None if network.built_in else {}, "Config": config},
             "Internal": network.internal,
             "Attachable": False,
             "Ingress": False,
+            "ConfigFrom": {"Network": ""},
+            "ConfigOnly": False,
             "Containers": self._containers(),
             "Options": {"com.docker.network.bridge.name": network.interface} if network.driver == "bridge" else {},
             "Labels": dict(network.labels),
@@ -122,6 +125,7 @@ class NetworkCollection:
         *,
         subnet: str = "",
         gateway: str = "",
+        ip_range: str = "",
         internal: bool = False,
         labels: Mapping[str, str] | None = None,
     ) -> Network:
@@ -131,10 +135,14 @@ class NetworkCollection:
         """
         from minirt.engine.facade import now
 
+        if driver in ("host", "null", "none"):
+            raise Conflict(
+                f'only one instance of "{driver}" network is allowed', hint=f"It is there: --network {driver}."
+            )
         if driver not in (None, "bridge"):
             raise Unsupported(f"network driver {driver!r}", hint="minirt has one driver for networks: bridge.")
         stored = self._engine.lifecycle.networks.create(
-            name, created=now(), subnet=subnet, gateway=gateway, internal=internal, labels=labels
+            name, created=now(), subnet=subnet, gateway=gateway, ip_range=ip_range, internal=internal, labels=labels
         )
         return Network(self._engine, stored)
 

@@ -19,7 +19,9 @@ _PLAIN = {
     "auto_remove": "auto_remove", "read_only": "read_only", "privileged": "privileged", "user": "user",
     "stop_signal": "stop_signal", "stop_timeout": "stop_timeout", "publish_all_ports": "publish_all", "ip": "ip",
 }  # fmt: skip
-_TUPLES = ("cap_add", "cap_drop", "volumes_from", "dns", "aliases")
+_TUPLES = (
+    "cap_add", "cap_drop", "volumes_from", "dns", "dns_search", "dns_options", "aliases", "links", "more_networks",
+)  # fmt: skip
 
 
 def words(command: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -33,9 +35,9 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     """``options``: name, entrypoint, environment, working_dir, user, hostname, tty, stdin_open, volumes, mounts,
     tmpfs, volumes_from, network (or network_mode), labels, auto_remove, read_only, privileged, cap_add, cap_drop,
     extra_hosts, stop_signal, stop_timeout; ports (docker-py's mapping, or a list of ``-p`` texts), publish_all_ports,
-    exposed_ports, dns, aliases and ip (both on the network that is named); mem_limit, memswap_limit, mem_reservation,
-    nano_cpus, cpu_shares, cpuset_cpus, pids_limit, ulimits, restart_policy, healthcheck, log_config, init,
-    security_opt.
+    exposed_ports, dns, dns_search, dns_options, links (``NAME:ALIAS`` texts), more_networks (:class:`Wish`), aliases
+    and ip (both on the network that is named); mem_limit, memswap_limit, mem_reservation, nano_cpus, cpu_shares,
+    cpuset_cpus, pids_limit, ulimits, restart_policy, healthcheck, log_config, init, security_opt.
 
     Raises :class:`UsageError` for an option that is not one of these, :class:`InvalidSpec` for a bad value.
     """

@@ -62,7 +62,7 @@ def _serve(
             forwarder = TcpForwarder if one.publish.protocol == "tcp" else UdpForwarder
             forwarder(loop, one.sock, (address, one.publish.container_port))
         if asked is not None:
-            Resolver(loop, Names(Path(wiring.home), wiring.container), servers, asked)
+            Resolver(loop, Names(Path(wiring.home), wiring.container, wiring.links), servers, asked)
         loop.run()
     finally:
         os._exit(1)

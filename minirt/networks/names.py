@@ -26,14 +26,22 @@ def machine_servers() -> tuple[str, ...]:
     return tuple(words[1] for words in _lines() if words[0] == "nameserver" and len(words) > 1)
 
 
-def resolv_conf(servers: Sequence[str], *, resolver: bool) -> str:
-    """With ``servers`` instead of the machine's, if there are any; with the ``resolver`` in front of them all."""
-    if not resolver and not servers:
+def resolv_conf(
+    servers: Sequence[str], *, resolver: bool, search: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """With ``servers``, ``search`` domains and ``options`` instead of the machine's, as far as there are any; with the
+    ``resolver`` in front of all servers.
+    """
+    if not resolver and not servers and not search and not options:
         return _text()
-    kept = [words for words in _lines() if words[0] in ("search", "domain", "options")]
+    replaced = (*(("search", "domain") if search else ()), *(("options",) if options else ()))
+    kept = [words for words in _lines() if words[0] in ("search", "domain", "options") and words[0] not in replaced]
+    # A dot alone asks for no domain at all, as with docker.
+    kept += [["search", *search]] if search and list(search) != ["."] else []
+    kept += [["options", *options]] if options else []
     if resolver and not any(words[0] == "options" for words in kept):
         kept.append(["options", "ndots:0"])
-    named = [ADDRESS] if resolver else list(servers)
+    named = [ADDRESS] if resolver else list(servers or machine_servers())
     return "".join(f"nameserver {server}\n" for server in named) + "".join(f"{' '.join(words)}\n" for words in kept)
 
 

@@ -16,9 +16,10 @@ __all__ = ["Wiring"]
 class Wiring:
     """``places`` are the networks with the container's address on each, the one with the default route first.
 
-    ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know. ``user``: the bridges are in
-    the home's own network (an ordinary user's), and ``program`` is the path of what leads out of that, if anything. Not
-    ``own``: the container shares the machine's network.
+    ``resolver``: a name server at 127.0.0.11, that asks ``servers`` what it does not know; ``links`` are names for
+    this container alone, texts ``container id:name``. ``user``: the bridges are in the home's own network (an
+    ordinary user's), and ``program`` is the path of what leads out of that, if anything. Not ``own``: the container
+    shares the machine's network.
     """
 
     container: str
@@ -27,6 +28,7 @@ class Wiring:
     publish: tuple[Publish, ...] = ()
     resolver: bool = False
     servers: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     user: bool = False
     program: str = ""
     own: bool = True
@@ -47,6 +49,7 @@ class Wiring:
             publish=tuple(Publish(**entry) for entry in data["publish"]),
             resolver=data["resolver"],
             servers=tuple(data["servers"]),
+            links=tuple(data["links"]),
             user=data["user"],
             program=data["program"],
             own=data["own"],

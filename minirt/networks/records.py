@@ -21,7 +21,8 @@ BUILT_IN = (BRIDGE, HOST, NONE)
 class Network:
     """``network.json``. ``subnet`` and ``gateway`` are texts; empty for host and none.
 
-    ``chosen``: the user chose the subnet, so it is never exchanged for another one.
+    ``ip_range``: only addresses of this part are given to those that ask for none. ``chosen``: the user chose the
+    subnet, so it is never exchanged for another one.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Network:
     driver: str = "bridge"
     subnet: str = ""
     gateway: str = ""
+    ip_range: str = ""
     internal: bool = False
     chosen: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

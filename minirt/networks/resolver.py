@@ -34,9 +34,10 @@ Reply = Callable[[bytes], None]
 class Names:
     """Names and addresses on the networks that ``container`` is on, read again when they have changed."""
 
-    def __init__(self, home: Path, container: str) -> None:
+    def __init__(self, home: Path, container: str, links: Sequence[str] = ()) -> None:
         self._home = home / "networks"
         self._container = container
+        self._links = {name.lower(): identity for identity, _, name in (text.partition(":") for text in links)}
 
     def _networks(self) -> list[str]:
         name = f"{self._container}.json"
@@ -48,10 +49,11 @@ class Names:
     def addresses(self, name: str) -> list[str]:
         """``web`` or, if that is not unique, ``web.backend``; in any order if several have the name."""
         found = []
+        linked = self._links.get(name)
         for network in self._networks():
             short = name.removesuffix(f".{network.lower()}")
             for claim in live_claims(self._home.parent, network):
-                if {name, short} & {known.lower() for known in claim.names}:
+                if claim.container == linked or {name, short} & {known.lower() for known in claim.names}:
                     found.append(claim.address)
         random.shuffle(found)
         return found

@@ -42,6 +42,7 @@ class Networks:
         created: str,
         subnet: str = "",
         gateway: str = "",
+        ip_range: str = "",
         internal: bool = False,
         labels: Mapping[str, str] | None = None,
     ) -> Network:
@@ -54,6 +55,7 @@ class Networks:
                 f"invalid network name: {name!r}", hint="A name has letters, digits, '_', '.' and '-' in it."
             )
         hosts, door = _addresses(subnet, gateway)
+        part = _part_of(hosts, ip_range)
         with self._store.lock("networks"), bridges.choice_lock(self.home):
             if name in (known.name for known in self.list()):
                 raise Conflict(f"network with name {name} already exists", hint=f"docker network rm {name} removes it.")
@@ -64,8 +66,8 @@ class Networks:
                 if subnet and hosts.overlaps(ipaddress.IPv4Network(text)):
                     raise Conflict(f"Pool overlaps with other one on this address space: {text} of {other}")
             network = Network(
-                name, secrets.token_hex(32), created, subnet=str(hosts), gateway=str(door), internal=internal,
-                chosen=bool(subnet), labels=dict(labels or {}),
+                name, secrets.token_hex(32), created, subnet=str(hosts), gateway=str(door), ip_range=part,
+                internal=internal, chosen=bool(subnet), labels=dict(labels or {}),
             )  # fmt: skip
             self._write(network)
         return network
@@ -250,6 +252,18 @@ def _addresses(subnet: str, gateway: str) -> tuple[ipaddress.IPv4Network | None,
     return hosts, door
 
 
+def _part_of(hosts: ipaddress.IPv4Network | None, ip_range: str) -> str:
+    if not ip_range:
+        return ""
+    try:
+        part = ipaddress.IPv4Network(ip_range, strict=False)
+    except ValueError as error:
+        raise InvalidSpec(f"invalid range {ip_range}: {error}", hint="Write it as 10.9.0.128/25.") from None
+    if hosts is None or not part.subnet_of(hosts):
+        raise InvalidSpec(f"no matching subnet for range {ip_range}", hint="Name a --subnet that holds it.")
+    return str(part)
+
+
 def _choose(network: Network, wish: str, used: Mapping[str, Endpoint]) -> str:
     hosts = network.hosts()
     forbidden = {network.gateway, str(hosts.broadcast_address), str(hosts.network_address)}
@@ -261,7 +275,9 @@ def _choose(network: Network, wish: str, used: Mapping[str, Endpoint]) -> str:
         if wish in used:
             raise Conflict("Address already in use", cause=f"{wish} belongs to {used[wish].names[0]}")
         return wish
-    for address in hosts.hosts():
+    free = ipaddress.IPv4Network(network.ip_range) if network.ip_range else None
+    # In a part of a network the first and the last are addresses like others.
+    for address in hosts.hosts() if free is None else free:
         if (text := str(address)) not in used and text not in forbidden:
             return text
     raise Conflict(f"no available IPv4 addresses on network {network.name} ({network.subnet})")

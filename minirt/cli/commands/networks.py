@@ -9,6 +9,7 @@ from minirt.cli.common import FORMAT, INSPECT_FORMAT, confirmed, each, filter_fl
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.tables import Listing
+from minirt.cli.units import local_time
 from minirt.cli.values import Filters, label_pair
 from minirt.errors import ContainerNotFound, NetworkNotFound
 
@@ -46,7 +47,7 @@ _FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
         value("--subnet", "", "Subnet in CIDR format that represents a network segment"),
         switch("--attachable", "", "Enable manual container attachment"),
         absent("--aux-address", "", "Auxiliary IPv4 addresses used by Network driver", word="map"),
-        absent("--ip-range", "", "Allocate container ip from a sub-range", word="strings"),
+        value("--ip-range", "", "Allocate container ip from a sub-range"),
         absent("--ipam-driver", "", "IP Address Management Driver"),
         absent("--ipv6", "", "Enable or disable IPv6 address assignment", word=""),
         absent("--opt", "o", "Set driver specific options", word="map"),
@@ -59,6 +60,7 @@ def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None
         options["driver"],
         subnet=options["subnet"],
         gateway=options["gateway"],
+        ip_range=options["ip_range"],
         internal=options["internal"],
         labels=dict(options["label"]),
     )
@@ -108,7 +110,7 @@ def _row(attrs: dict[str, Any], whole: bool) -> dict[str, Any]:
         "Internal": str(attrs["Internal"]).lower(),
         "Labels": ",".join(f"{name}={text}" for name, text in sorted(labels.items())),
         "Label": lambda name: labels.get(name, ""),
-        "CreatedAt": attrs["Created"],
+        "CreatedAt": local_time(attrs["Created"]),
     }
 
 
