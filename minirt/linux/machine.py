@@ -59,6 +59,18 @@ class Machine:
         if self.snapshotter == "overlay" and (self.isolation != "namespaces" or not self.overlay.ok):
             raise _refused("the overlay snapshotter", self.overlay if self.namespaces.ok else self.namespaces)
 
+    def check_isolation(self) -> None:
+        """Raises :class:`Unsupported` where nothing can keep a container apart, with what would change it."""
+        if self.isolation != "none":
+            return
+        tracer = self.ptrace if not self.ptrace.ok else self.proot
+        raise Unsupported(
+            "no container can run on this machine",
+            cause=f"no namespaces are allowed ({self.namespaces.why}), and proot, which can do without, is of no use"
+            f" ({tracer.why})",
+            hint=" or ".join(dict.fromkeys(cure for cure in (tracer.cure, self.namespaces.cure) if cure)),
+        )
+
     @property
     def single_id(self) -> bool:
         """Whether a container has one id only, so that files of other owners cannot be made as they are."""

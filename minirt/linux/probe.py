@@ -109,7 +109,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
     if not root:
         maps = (subordinate_maps() if granted.ok else None) or own_id_map()
     cgroups, tree = _cgroup_answer(outcomes), find_tree()
-    ptrace = _answer(outcomes, "ptrace", lambda _: "allow ptrace(2), for example in the container's seccomp profile")
+    ptrace = _answer(outcomes, "ptrace", _ptrace_cure)
     proot = _answer(outcomes, "proot", lambda _: "install the package proot (apt-get install proot)")
     return Machine(
         kernel=os.uname().release,
@@ -187,6 +187,15 @@ def _namespace_cure(number: int) -> str:
     if number == errno.EPERM:
         return "in a container, run it with --security-opt systempaths=unconfined, or as root with CAP_SYS_ADMIN"
     return _user_namespace_cure(number)
+
+
+def _ptrace_cure(_: int) -> str:
+    scope = _setting("/proc/sys/kernel/yama/ptrace_scope")
+    if scope == "2":
+        return "sysctl kernel.yama.ptrace_scope=1 (as root)"
+    if scope == "3":
+        return "start the machine anew with kernel.yama.ptrace_scope=1: 3 cannot be taken back"
+    return "allow ptrace(2), for example in the container's seccomp profile"
 
 
 def _overlay_cure(number: int) -> str:

@@ -75,8 +75,9 @@ class Sandbox:
 
         The descriptors are the caller's and stay his; None is ``/dev/null``. With a terminal, the container's
         output comes on ``stdout`` alone. Raises :class:`CommandNotFound`, :class:`CommandNotExecutable`,
-        :class:`SandboxError` with the step that failed, :class:`SpawnerLost`.
+        :class:`SandboxError` with the step that failed, :class:`SpawnerLost`, :class:`Unsupported`.
         """
+        self.machine.check_isolation()
         maps = (self.machine.uid_map, self.machine.gid_map)
         if (spec.uid_map, spec.gid_map) not in (maps, ((), ())):
             raise Unsupported("containers of one engine share one user namespace, with the machine's id maps")
