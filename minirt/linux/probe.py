@@ -201,9 +201,10 @@ def _ptrace_cure(_: int) -> str:
 def _overlay_cure(number: int) -> str:
     if number == errno.ENODEV:
         return "load the kernel's overlay module: modprobe overlay (as root)"
-    if number == errno.EINVAL:
-        return "put MINIRT_HOME on ext4, xfs, btrfs or tmpfs: overlayfs cannot write on top of this file system"
-    return "a kernel of 5.11 or later lets ordinary users mount overlayfs"
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if os.geteuid() and release and (int(release[1]), int(release[2])) < (5, 11):
+        return "a kernel of 5.11 or later lets ordinary users mount overlayfs"
+    return "put MINIRT_HOME on ext4, xfs, btrfs or tmpfs: overlayfs cannot write on top of every file system (NFS)"
 
 
 def _subordinate_cure(_: int) -> str:
