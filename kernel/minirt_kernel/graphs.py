@@ -50,6 +50,8 @@ async def show(runtime: Runtime, arguments: str) -> None:
     display_id = f"minirt-{uuid.uuid4().hex}"
     runtime.page.show(await perform(_drawing(graph, moves), runtime.presenter), display_id, update=False)
     if moves:
+        if kind == "states":
+            source = partial(_states, runtime, names, removed_too=True)  # they were there just now
         await perform(lambda _feed, _cancel: runtime.live.add(kind, display_id, source, graph), runtime.presenter)
 
 
@@ -159,11 +161,11 @@ def _namespaces(runtime: Runtime, names: list[str]) -> Graph:
     return namespaces_graph(container.name, namespaces, processes, maps, stable=not runtime.settings.live)
 
 
-def _states(runtime: Runtime, names: list[str]) -> Graph:
+def _states(runtime: Runtime, names: list[str], *, removed_too: bool = False) -> Graph:
     from minirt.engine.looks import stated_containers
     from minirt.views.states_view import states_graph
 
-    return states_graph(stated_containers(runtime.engine, names))
+    return states_graph(stated_containers(runtime.engine, names, removed_too=removed_too))
 
 
 def _stack(image: Any, local: set[str]) -> ImageStack:

@@ -40,11 +40,24 @@ def stored_containers(engine: Engine, local: frozenset[str] = frozenset()) -> li
     return found
 
 
-def stated_containers(engine: Engine, names: Sequence[str] = ()) -> list[StatedContainer]:
-    """The containers of these names (all without any), oldest first. Raises :class:`ContainerNotFound`."""
-    wanted = {engine.containers.get(name).id for name in names}
-    found = [one for one in reversed(engine.containers.list(all=True)) if one.id in wanted or not names]
-    return [StatedContainer(one.name, one.status, one.state.exit_code) for one in found]
+def stated_containers(engine: Engine, names: Sequence[str] = (), *, removed_too: bool = False) -> list[StatedContainer]:
+    """The containers of these names, or all, oldest first. A name that nobody has (any more) is ``gone``.
+
+    Raises :class:`ContainerNotFound` instead unless ``removed_too``.
+    """
+    if not names:
+        found = reversed(engine.containers.list(all=True))
+        return [StatedContainer(one.name, one.status, one.state.exit_code) for one in found]
+    stated = []
+    for name in names:
+        try:
+            one = engine.containers.get(name)
+            stated.append(StatedContainer(one.name, one.status, one.state.exit_code))
+        except ContainerNotFound:
+            if not removed_too:
+                raise
+            stated.append(StatedContainer(name, "gone"))
+    return stated
 
 
 def stored_volumes(engine: Engine) -> list[StorageVolume]:

@@ -18,8 +18,9 @@ _STATES = {
     "restarting": "ended, and about to start again",
     "exited": "the process is gone, the storage layer is not",
     "dead": "could not be removed whole",
+    "gone": "the storage layer, too",
 }
-_ALWAYS = ("created", "running", "paused", "exited")
+_ALWAYS = ("created", "running", "paused", "exited", "gone")
 _WAYS = (
     ("created", "docker start", "running"),
     ("running", "docker pause", "paused"),
@@ -45,7 +46,6 @@ def states_graph(containers: Sequence[StatedContainer]) -> Graph:
     here = {one.status for one in containers}
     shown = [state for state in _STATES if state in _ALWAYS or state in here]
     nodes = [_state(state, [one for one in containers if one.status == state]) for state in shown]
-    nodes.append(Node("gone", Kind.NOTE, "gone", detail="the storage layer, too", width=230, height=44))
     counts = [f"{sum(one.status == state for one in containers)} {state}" for state in shown if state in here]
     alone = printable(containers[0].name) if len(containers) == 1 else ""
     return Graph(
@@ -89,9 +89,8 @@ def _commands() -> Iterator[Node]:
 
 def _edges() -> Iterator[Edge]:
     for start, _, end in _WAYS:
-        target = end if end == "gone" else f"state-{end}"
         yield Edge(f"state-{start}", f"{start}-to-{end}", EdgeKind.STACK)
-        yield Edge(f"{start}-to-{end}", target, EdgeKind.THEN)
+        yield Edge(f"{start}-to-{end}", f"state-{end}", EdgeKind.THEN)
 
 
 def _table(containers: Sequence[StatedContainer], shown: Sequence[str]) -> str:

@@ -89,6 +89,21 @@ def test_namespaces_follow_the_container(one: Any) -> None:
     updates(one, 10, lambda data: "not running (exited)" in data["text/plain"])
 
 
+def test_states_follow_a_container_to_its_end(one: Any) -> None:
+    """Paused, then removed: the picture names the state that the container is in."""
+
+    def state(data: dict[str, Any]) -> str:
+        (line,) = [line for line in data["text/plain"].splitlines() if line.endswith("live-box")]
+        return str(line.split()[0])
+
+    assert state(one.run("%graph states live-box").of("display_data")[0]["data"]) == "running"
+    one.send("docker pause live-box")
+    updates(one, 10, lambda data: state(data) == "paused")
+    one.send("docker rm -f live-box")
+    updates(one, 10, lambda data: state(data) == "gone")
+    assert "No such container" in one.run("%graph states nobody").error
+
+
 def test_without_live_frames_pictures_stand_still(tmp_path: Path, start_kernel: Callable[..., Any]) -> None:
     """For a comparing test: one display and no thread behind it."""
     kernel = start_kernel(tmp_path, tmp_path / "home", MINIRT_LIVE="0")
