@@ -28,6 +28,7 @@ def engine_info(engine: Engine) -> dict[str, Any]:
         for field in fields(machine)
         if isinstance(answer := getattr(machine, field.name), Answer)
     }
+    answers["networks"] = _networks(engine)
     return {
         "Containers": len(states),
         "ContainersRunning": states.count("running"),
@@ -47,6 +48,15 @@ def engine_info(engine: Engine) -> dict[str, Any]:
         "RegistryMirrors": list(engine.mirrors),
         "Machine": answers,
     }
+
+
+def _networks(engine: Engine) -> dict[str, Any]:
+    if engine.machine.isolation != "namespaces":
+        return {"ok": False, "why": "no namespaces here", "cure": "containers share the machine's network"}
+    from minirt.networks.ability import told
+
+    ok, why, cure = told(engine.store.home)
+    return {"ok": ok, "why": why, "cure": cure}
 
 
 def engine_version() -> dict[str, Any]:

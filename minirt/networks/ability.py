@@ -13,7 +13,7 @@ from minirt.networks.trials import Ability, try_as_root, try_as_user
 from minirt.networks.usermode import find_programs
 from minirt.store.files import atomic_write
 
-__all__ = ["Ability", "ability", "first_time"]
+__all__ = ["Ability", "ability", "first_time", "told"]
 
 
 def ability(home: Path) -> Ability:
@@ -31,6 +31,20 @@ def ability(home: Path) -> Ability:
     found = try_as_user() if user else try_as_root()
     _remember(path, {"boot": boot_id(), "situation": situation, "ability": asdict(found), "told": []})
     return found
+
+
+def told(home: Path) -> tuple[bool, str, str]:
+    """For ``docker info``: whether containers have networks of their own with a way out, else why not, and the cure."""
+    able = ability(home)
+    if not able.own:
+        return False, able.why, "containers share the machine's network"
+    if not able.confined:
+        return True, "", ""
+    if not able.user:
+        return False, able.confined, "sysctl net.ipv4.ip_forward=1, and a kernel with nf_tables (as root)"
+    if find_programs():
+        return False, able.confined, "containers of networks that you make still reach each other"
+    return False, able.confined, "install the package passt or slirp4netns, and chmod 0666 /dev/net/tun (as root)"
 
 
 def first_time(home: Path, what: str) -> bool:

@@ -29,6 +29,7 @@ ABILITIES = {
     "seccomp": ("System call filter", "dangerous system calls are refused inside containers"),
     "ptrace": ("Tracing of processes", "containers by PRoot where namespaces are refused"),
     "proot": ("PRoot", "containers where namespaces are refused"),
+    "networks": ("Networks with a way out", "containers with addresses of their own that reach other machines"),
     "landlock": ("Landlock", "traced containers reach no files but their own, and read-only mounts are so"),
 }
 
