@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from minirt.cli.grammar import Flag, absent, number, switch, value, values
+from minirt.cli.isolation_flags import isolation_flags, isolation_options
 from minirt.cli.network_flags import network_options
 from minirt.cli.session import Session
 from minirt.cli.setting_flags import setting_flags, setting_options
@@ -17,30 +18,10 @@ from minirt.volumes.specs import parse_tmpfs, parse_volume
 __all__ = ["container_flags", "engine_options"]
 
 PULL_POLICIES = ("always", "missing", "never")
-_NO_CGROUP = "minirt does not set this limit; it has --memory, --cpus, --cpu-shares, --cpuset-cpus, --pids-limit"
 _NO_NETWORK = "minirt's networks have IPv4 addresses and names of their own choosing"
 _NOT_YET = (
     ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
     ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
-    ("--cpu-period", "", "Limit CPU CFS period", "int", _NO_CGROUP),
-    ("--cpu-quota", "", "Limit CPU CFS quota", "int", _NO_CGROUP),
-    ("--blkio-weight", "", "Block IO weight", "uint16", _NO_CGROUP),
-    ("--cgroup-parent", "", "Optional parent cgroup for the container", "string", _NO_CGROUP),
-    ("--oom-score-adj", "", "Tune host's OOM preferences", "int", _NO_CGROUP),
-    ("--shm-size", "", "Size of /dev/shm", "bytes", ""),
-    ("--sysctl", "", "Sysctl options", "map", ""),
-    ("--device", "", "Add a host device to the container", "list", ""),
-    ("--gpus", "", "GPU devices to add to the container", "gpu-request", ""),
-    ("--userns", "", "User namespace to use", "string", ""),
-    ("--pid", "", "PID namespace to use", "string", ""),
-    ("--ipc", "", "IPC mode to use", "string", ""),
-    ("--uts", "", "UTS namespace to use", "string", ""),
-    ("--cgroupns", "", "Cgroup namespace to use", "string", ""),
-    ("--group-add", "", "Add additional groups to join", "list", ""),
-    ("--domainname", "", "Container NIS domain name", "string", ""),
-    ("--storage-opt", "", "Storage driver options for the container", "list", ""),
-    ("--runtime", "", "Runtime to use for this container", "string", "minirt is the only runtime here"),
-    ("--volume-driver", "", "Optional volume driver for the container", "string", "there is one: local"),
 )  # fmt: skip
 _CAPABILITIES = re.compile(r"(?:CAP_)?[A-Z0-9_]+|ALL", re.IGNORECASE)
 
@@ -73,7 +54,7 @@ def container_flags() -> list[Flag]:
         value("--platform", "", "Set platform if server is multi-platform capable"),
         switch("--privileged", "", "Give extended privileges to this container"),
         value(
-            "--pull", "", 'Pull image before running ("always", "missing", "never") (default "missing")', parse=_policy,
+            "--pull", "", 'Pull image before running ("always", "missing", "never") (default "missing")',
             default="missing",
         ),
         values("--publish", "p", "Publish a container's port(s) to the host", parse=_published),
@@ -90,6 +71,7 @@ def container_flags() -> list[Flag]:
         values("--volumes-from", "", "Mount volumes from the specified container(s)"),
         value("--workdir", "w", "Working directory inside the container"),
         *setting_flags(),
+        *isolation_flags(),
         *(absent(long, short, text, word=word, **({"why": why} if why else {}))
           for long, short, text, word, why in _NOT_YET),
     ]  # fmt: skip
@@ -97,6 +79,7 @@ def container_flags() -> list[Flag]:
 
 def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
     """docker-py's keyword arguments of ``containers.create``. Raises InvalidSpec, PathNotFound."""
+    _check_policy(options["pull"])
     cwd = str(session.cwd)
     mounts = [
         *(parse_volume(text, cwd) for text in options["volume"]),
@@ -143,6 +126,7 @@ def engine_options(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "stop_signal": options["stop_signal"] or None,
         "stop_timeout": options["stop_timeout"],
         **setting_options(options),
+        **isolation_options(options),
     }
 
 
@@ -152,10 +136,9 @@ def _mount(text: str) -> str:
     return text
 
 
-def _policy(text: str) -> str:
+def _check_policy(text: str) -> None:
     if text not in PULL_POLICIES:
-        raise ValueError(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
-    return text
+        raise InvalidSpec(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
 
 
 def _host(text: str) -> str:

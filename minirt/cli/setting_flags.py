@@ -14,7 +14,12 @@ __all__ = ["limit_flags", "limit_options", "setting_flags", "setting_options"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DRIVERS = ("", "json-file")
+_THROTTLES = {
+    "read-bps": "Limit read rate (bytes per second) from a device",
+    "read-iops": "Limit read rate (IO per second) from a device",
+    "write-bps": "Limit write rate (bytes per second) to a device",
+    "write-iops": "Limit write rate (IO per second) to a device",
+}
 
 
 def limit_flags() -> list[Flag]:
@@ -25,8 +30,13 @@ def limit_flags() -> list[Flag]:
               parse=parse_size, default=None),
         value("--memory-reservation", "", "Memory soft limit", word="bytes", parse=parse_size, default=None),
         value("--cpus", "", "Number of CPUs", word="decimal", parse=_cpus, default=None),
+        number("--cpu-period", "", "Limit CPU CFS (Completely Fair Scheduler) period"),
+        number("--cpu-quota", "", "Limit CPU CFS (Completely Fair Scheduler) quota"),
         number("--cpu-shares", "c", "CPU shares (relative weight)"),
         value("--cpuset-cpus", "", "CPUs in which to allow execution (0-3, 0,1)", default=None),
+        value("--cpuset-mems", "", "MEMs in which to allow execution (0-3, 0,1)", default=None),
+        value("--blkio-weight", "", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)",
+              word="uint16", parse=_weight, default=None),
         number("--pids-limit", "", "Tune container pids limit (set -1 for unlimited)"),
         value("--restart", "", "Restart policy to apply when a container exits", parse=_policy, default=None),
     ]  # fmt: skip
@@ -36,8 +46,11 @@ def setting_flags() -> list[Flag]:
     """Made anew for each command: click keeps state in them."""
     return [
         *limit_flags(),
+        number("--memory-swappiness", "", "Tune container memory swappiness (0 to 100) (default -1)"),
+        switch("--oom-kill-disable", "", "Disable OOM Killer"),
+        *(values(f"--device-{kind}", "", text, parse=_throttle) for kind, text in _THROTTLES.items()),
         values("--ulimit", "", "Ulimit options", word="ulimit", parse=_ulimit),
-        values("--security-opt", "", "Security Options", parse=_security),
+        values("--security-opt", "", "Security Options"),
         switch("--init", "", "Run an init inside the container that forwards signals and reaps processes"),
         value("--health-cmd", "", "Command to run to check health"),
         value("--health-interval", "", "Time between running the check (ms|s|m|h) (default 0s)", word="duration",
@@ -50,7 +63,7 @@ def setting_flags() -> list[Flag]:
         value("--health-timeout", "", "Maximum time to allow one check to run (ms|s|m|h) (default 0s)", word="duration",
               parse=_duration, default=0),
         switch("--no-healthcheck", "", "Disable any container-specified HEALTHCHECK"),
-        value("--log-driver", "", "Logging driver for the container", parse=_driver),
+        value("--log-driver", "", "Logging driver for the container"),
         values("--log-opt", "", "Log driver options"),
     ]  # fmt: skip
 
@@ -62,23 +75,34 @@ def limit_options(options: dict[str, Any]) -> dict[str, Any]:
         "memswap_limit": options["memory_swap"],
         "mem_reservation": options["memory_reservation"],
         "nano_cpus": options["cpus"],
-        "cpu_shares": options["cpu_shares"],
-        "cpuset_cpus": options["cpuset_cpus"],
+        **{name: options[name] for name in ("cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems")},
+        "blkio_weight": options["blkio_weight"],
         "pids_limit": options["pids_limit"],
         "restart_policy": options["restart"],
     }
 
 
 def setting_options(options: dict[str, Any]) -> dict[str, Any]:
-    """docker-py's keyword arguments of ``containers.create``."""
+    """docker-py's keyword arguments of ``containers.create``. Raises :class:`InvalidSpec`."""
+    parse_security(options["security_opt"])
     return {
         **limit_options(options),
+        "mem_swappiness": options["memory_swappiness"],
+        "oom_kill_disable": options["oom_kill_disable"],
+        **{name: list(options[name]) for name in (f"device_{kind.replace('-', '_')}" for kind in _THROTTLES)},
         "ulimits": options["ulimit"],
         "security_opt": options["security_opt"],
         "init": options["init"],
         "healthcheck": _health(options),
-        "log_config": options["log_opt"],
+        "log_config": _log(options),
     }
+
+
+def _log(options: dict[str, Any]) -> dict[str, Any] | None:
+    if not options["log_driver"] and not options["log_opt"]:
+        return None
+    pairs = (text.partition("=")[::2] for text in options["log_opt"])
+    return {"type": options["log_driver"] or "json-file", "config": dict(pairs)}
 
 
 def _health(options: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,12 +149,18 @@ def _ulimit(text: str) -> str:
     return text
 
 
-def _security(text: str) -> str:
-    parse_security((text,))
-    return text
+def _weight(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
 
 
-def _driver(text: str) -> str:
-    if text not in _DRIVERS:
-        raise ValueError(f"logger: no log driver named '{text}' is registered; there is json-file")
+def _throttle(text: str) -> str:
+    path, colon, rate = text.rpartition(":")
+    if not colon:
+        raise ValueError(f"bad format: {text}")
+    if not path.startswith("/dev/"):
+        raise ValueError(f"bad format for device path: {text}")
+    if not re.match(r"\d", rate):
+        raise ValueError(f"invalid rate for device: {text}. The correct format is <device-path>:<number>[<unit>]")
     return text

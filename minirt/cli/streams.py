@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, Self
 
 from minirt.cli.session import Session
@@ -20,17 +20,19 @@ class Relay:
     """Takes what a container writes, from any thread, and passes it on as it comes.
 
     When it cannot be passed on (the reader is gone, the disk is full) the session is asked to end; :meth:`check` then
-    raises the OSError: BrokenPipeError, or another.
+    raises the OSError: BrokenPipeError, or another. What is not ``wanted`` (of stdout and stderr) is left out.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, wanted: Collection[str] = ("stdout", "stderr")) -> None:
+        self._session, self._wanted = session, wanted
         self._broken: OSError | None = None
         self._last_words = b""
 
     def __call__(self, stream: str, data: bytes) -> None:
         if stream == "stderr":
             self._last_words = (self._last_words + data)[-_LAST_WORDS:]
+        if stream not in self._wanted:
+            return
         target = self._session.stderr if stream == "stderr" else self._session.stdout
         try:
             target.write(data)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.request import CreateRequest
-from minirt.containers.settings import health_of
+from minirt.containers.settings import Settings, health_of, log_attributes
 from minirt.containers.volume_points import volume_point
 from minirt.errors import InvalidSpec, PathNotFound, UsageError
 from minirt.model.config import ContainerConfig, Healthcheck
@@ -68,7 +68,8 @@ def make_record(
         extra_hosts=request.extra_hosts,
         exposed_ports=tuple(sorted({*image.exposed_ports, *request.exposed_ports, *_published(request)})),
         stop_signal=request.stop_signal or image.stop_signal or "SIGTERM",
-        settings=replace(request.settings, health=_health(request, image)),
+        settings=_settings(request, image),
+        attached=request.attached,
         stop_timeout=10 if request.stop_timeout is None else request.stop_timeout,
     )
 
@@ -96,6 +97,19 @@ def _health(request: CreateRequest, image: ContainerConfig) -> HealthCheck | Non
         names = ("test", "interval", "timeout", "start_period", "start_interval", "retries")
         own = Healthcheck(**{name: getattr(own, name) or getattr(below, name) for name in names})
     return health_of(own or below, image.shell or ("/bin/sh", "-c"))
+
+
+def _settings(request: CreateRequest, image: ContainerConfig) -> Settings:
+    """What the image adds, and what is worked out from labels and environment."""
+    asked = request.settings
+    env = dict(entry.partition("=")[::2] for entry in _environment(request, image))
+    attributes = log_attributes(asked.log_options, {**image.labels, **request.labels}, env)
+    return replace(
+        asked,
+        health=_health(request, image),
+        log=replace(asked.log, attributes=attributes),
+        volumes_from=request.volumes_from,
+    )
 
 
 def _published(request: CreateRequest) -> Iterator[str]:
@@ -177,7 +191,8 @@ def _host_path(mount: BindSpec) -> str:
         return str(source)
     if not mount.create:
         raise PathNotFound(
-            f"bind source path does not exist: {source}", hint="Create it first; only -v creates missing directories."
+            f'invalid mount config for type "bind": bind source path does not exist: {source}',
+            hint="Create it first; only -v creates missing directories.",
         )
     try:
         source.mkdir(parents=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from minirt.containers.network_settings import network_settings, port_bindings
+from minirt.containers.host_config import host_config
+from minirt.containers.network_settings import network_settings
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.containers.volume_points import shadows_of
+from minirt.model.spec import HealthCheck
 
 __all__ = ["container_attributes"]
 
@@ -25,13 +27,19 @@ def container_attributes(record: ContainerRecord, state: State, directory: Path)
         "Args": list(argv[1:]),
         "State": _state(state),
         "Image": str(record.image_id),
-        "LogPath": str(directory / "log"),
+        "ResolvConfPath": "",
+        "HostnamePath": "",
         "HostsPath": "",
+        "LogPath": "" if record.settings.log.driver == "none" else str(directory / "log"),
         "Name": f"/{record.name}",
         "RestartCount": state.restarts,
         "Driver": "overlay",
         "Platform": "linux",
-        "HostConfig": _host_config(record),
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": host_config(record),
         "GraphDriver": {"Name": "overlay", "Data": _storage(record, directory)},
         "Mounts": [point.to_docker() for point in record.mounts],
         "Config": _config(record),
@@ -58,32 +66,6 @@ def _state(state: State) -> dict[str, Any]:
     }
 
 
-def _host_config(record: ContainerRecord) -> dict[str, Any]:
-    return {
-        "Binds": [
-            f"{point.name or point.source}:{point.destination}" + ("" if point.read_write else ":ro")
-            for point in record.mounts
-            if point.kind != "tmpfs" and not point.anonymous
-        ]
-        or None,
-        "NetworkMode": record.network,
-        "PortBindings": port_bindings(record),
-        "PublishAllPorts": record.publish_all,
-        "Dns": list(record.dns) or None,
-        "DnsSearch": list(record.dns_search) or None,
-        "DnsOptions": list(record.dns_options) or None,
-        "Links": [f"/{link.partition(':')[0][:12]}:/{record.name}/{link.partition(':')[2]}" for link in record.links]
-        or None,
-        "AutoRemove": record.auto_remove,
-        "CapAdd": list(record.cap_add) or None,
-        "CapDrop": list(record.cap_drop) or None,
-        "ExtraHosts": list(record.extra_hosts) or None,
-        "Privileged": record.privileged,
-        "ReadonlyRootfs": record.read_only,
-        **record.settings.to_docker(),
-    }
-
-
 def _storage(record: ContainerRecord, directory: Path) -> dict[str, str]:
     layers = directory.parent.parent / "layers"
     # docker lists the lower directories topmost first, as the mount option does.
@@ -96,18 +78,38 @@ def _storage(record: ContainerRecord, directory: Path) -> dict[str, str]:
 
 
 def _config(record: ContainerRecord) -> dict[str, Any]:
+    check = record.settings.health
     return {
         "Hostname": record.hostname,
+        "Domainname": record.settings.isolation.domainname,
         "User": record.user,
+        "AttachStdin": "stdin" in record.attached,
+        "AttachStdout": "stdout" in record.attached,
+        "AttachStderr": "stderr" in record.attached,
+        **({"ExposedPorts": {port: {} for port in record.exposed_ports}} if record.exposed_ports else {}),
         "Tty": record.terminal,
         "OpenStdin": record.stdin_open,
-        "ExposedPorts": {port: {} for port in record.exposed_ports} or None,
+        "StdinOnce": "stdin" in record.attached,
         "Env": list(record.env),
         "Cmd": list(record.command) or None,
+        **({"Healthcheck": _health(check)} if check is not None else {}),
         "Image": record.image,
+        "Volumes": {point.destination: {} for point in record.mounts if point.anonymous} or None,
         "WorkingDir": record.cwd,
         "Entrypoint": list(record.entrypoint) or None,
+        "OnBuild": None,
         "Labels": dict(record.labels),
         "StopSignal": record.stop_signal,
         "StopTimeout": record.stop_timeout,
     }
+
+
+def _health(check: HealthCheck) -> dict[str, Any]:
+    times = {
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+    }
+    named = {name: int(seconds * 1_000_000_000) for name, seconds in times.items()}
+    return {"Test": ["CMD", *check.argv], **named, "Retries": check.retries}

@@ -7,58 +7,40 @@ first step of removing it; so a kill at any instant leaves a container or none, 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from minirt.containers import limits
 from minirt.containers.attaching import Attachment, Output
-from minirt.containers.changes import PathChange
+from minirt.containers.checks import refuse_missing
 from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
-from minirt.containers.ending import Ending
 from minirt.containers.execing import exec_process
-from minirt.containers.lost import write_lost_end
 from minirt.containers.networking import give_up, plan_network, settle, warn_of_ports, without_namespaces
 from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord, MountPoint
+from minirt.containers.removing import Removing
 from minirt.containers.request import CreateRequest
+from minirt.containers.rooms import Rooms
+from minirt.containers.sharing import namespaces_of, settle_isolation
 from minirt.containers.shelf import Shelf
 from minirt.containers.starting import Window, make_spec
-from minirt.containers.state import State, read_state, read_stubs
+from minirt.containers.state import State, read_state
+from minirt.containers.storing import Storing
 from minirt.containers.volume_points import check_point
-from minirt.errors import Conflict, ContainerIsRunning, ContainerNotRunning, InvalidSpec, MinirtError
-from minirt.linux.probe import Machine
+from minirt.errors import Conflict
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Attached, Detached
 from minirt.networks.records import Network, Wish
 from minirt.networks.store import Networks
-from minirt.sandbox import Sandbox, attach
-from minirt.sandbox.restarts import allow, forbid, parse_policy, write_policy
-from minirt.sandbox.state import write_state
-from minirt.snapshots import CopySnapshots, Layer, Snapshots, Union
-from minirt.snapshots.users import lookup_user
-from minirt.store import Store
-from minirt.store.files import atomic_write
-from minirt.volumes import Volumes
+from minirt.sandbox import attach
+from minirt.sandbox.restarts import allow, parse_policy, write_policy
 
 __all__ = ["Lifecycle", "Rooms"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """The rooms below that containers are made with."""
-
-    store: Store
-    snapshots: Snapshots
-    sandbox: Sandbox
-    volumes: Volumes
-    machine: Machine
-    now: Callable[[], str]
-
-
-class Lifecycle(Ending):
+class Lifecycle(Removing, Storing):
     """All calls are safe from several threads and processes; one lock a container orders them."""
 
     def __init__(self, rooms: Rooms) -> None:
@@ -74,7 +56,7 @@ class Lifecycle(Ending):
         rooms = self._rooms
         request = self._settled(request, on_warning)
         record = make_record(request, rooms.volumes, rooms.now(), self._mounts_of)
-        limits.refuse_missing(record, rooms.machine)
+        refuse_missing(record, rooms.machine, on_warning)
         directory = self.shelf.directory(record.id)
         # The lock tells a container that is being made from one whose maker was killed: see reap.
         with rooms.store.lock(f"container-{record.id}"):
@@ -89,7 +71,8 @@ class Lifecycle(Ending):
                 raise
 
     def _settled(self, request: CreateRequest, on_warning: Callable[[str], None]) -> CreateRequest:
-        """The request with its network looked up."""
+        """The request with its network and its companions looked up."""
+        request = settle_isolation(request, self._rooms.machine, self._find)
         wished = request.network
         if self._rooms.machine.isolation != "namespaces":
             wished = without_namespaces(wished)
@@ -161,6 +144,7 @@ class Lifecycle(Ending):
             try:
                 spec = make_spec(record, lifetime, root, self._union(record), id_maps, plan, window)
                 spec = limits.with_settings(spec, record, rooms.machine)
+                spec = replace(spec, namespaces=namespaces_of(record, self._find))
                 return Attachment.begin(
                     lambda out, err: rooms.sandbox.start(spec, stdin=stdin, stdout=out, stderr=err), output
                 )
@@ -200,82 +184,6 @@ class Lifecycle(Ending):
             if point.kind == "volume":
                 check_point(point, self._rooms.volumes.get(point.name))
 
-    @noted("destroy")
-    def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
-        if self.state(record).alive:
-            if not force:
-                raise ContainerIsRunning(
-                    f"cannot remove container {record.name!r}: container is running: stop the container before"
-                    " removing or force remove",
-                    hint=f"docker stop {record.name}, or docker rm -f {record.name}",
-                )
-            forbid(str(self.shelf.directory(record.id)))
-            with contextlib.suppress(ContainerNotRunning):
-                self.kill(record)
-            self.wait(record)
-        directory = self.shelf.directory(record.id)
-        with self._rooms.store.lock(f"container-{record.id}"):
-            limits.clear(record, self._rooms.machine)
-            self._clear(directory)
-        if volumes or record.auto_remove:
-            self._drop_anonymous(record)
-
-    def _clear(self, directory: Path) -> None:
-        """What cannot be removed stays visible, as ``dead``, so that it can be removed once more."""
-        config = directory / "config.json"
-        raw = config.read_bytes() if config.exists() else None
-        config.unlink(missing_ok=True)
-        try:
-            self._rooms.snapshots.discard(directory)
-        except (OSError, MinirtError) as error:
-            if raw is not None and directory.is_dir():
-                atomic_write(config, raw)
-                write_state(str(directory), {"Status": "dead", "Error": str(error)}, durable=False)
-            raise
-
-    def changes(self, record: ContainerRecord) -> tuple[PathChange, ...]:
-        """What the storage layer holds, as ``docker diff`` shows it."""
-        snapshots, directory = self._rooms.snapshots, self.shelf.directory(record.id)
-        if isinstance(snapshots, CopySnapshots):
-            return tuple(PathChange(kind, path) for kind, path in snapshots.differences(directory))
-        arguments = {
-            "upper": str(directory / "upper"),
-            "lowers": [str(snapshots.diff_path(diff_id)) for diff_id in record.diff_ids],
-            "stubs": read_stubs(directory),
-        }
-        found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
-        return tuple(PathChange(kind, path) for kind, path in found)
-
-    @noted("commit")
-    def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
-        """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
-        hold = pause and self.state(record).status == "running"
-        if hold:
-            self.pause(record)
-        try:
-            directory = self.shelf.directory(record.id)
-            arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
-            compares = isinstance(self._rooms.snapshots, CopySnapshots)
-            hidden = [] if compares else self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
-            creator = self._creator(record, directory)
-            return self._rooms.snapshots.commit(directory, keep=True, without=hidden, creator=creator)
-        finally:
-            if hold:
-                self.unpause(record)
-
-    def _creator(self, record: ContainerRecord, directory: Path) -> tuple[int, int]:
-        """Whose files its program makes."""
-        try:
-            user = lookup_user(record.user, self._rooms.snapshots.union(record.diff_ids, directory)).user
-        except InvalidSpec:
-            return (0, 0)  # its passwd no longer has the user that it was started as
-        return user.uid, user.gid
-
-    def storage_bytes(self, record: ContainerRecord) -> int:
-        """Bytes of file content in the storage layer."""
-        return self._rooms.snapshots.size(self.shelf.directory(record.id))
-
     def exec(
         self,
         record: ContainerRecord,
@@ -312,32 +220,3 @@ class Lifecycle(Ending):
             ),
             output,
         )
-
-    def _union(self, record: ContainerRecord) -> Union:
-        return self._rooms.snapshots.union(record.diff_ids, self.shelf.directory(record.id))
-
-    def _drop_anonymous(self, record: ContainerRecord) -> None:
-        used = {point.name for other in self.shelf.all() if other.id != record.id for point in other.mounts}
-        for point in record.mounts:
-            if point.anonymous and point.name not in used:
-                with contextlib.suppress(Exception):
-                    self._rooms.volumes.remove(point.name)
-
-    def reap(self) -> None:
-        """Remove what was started with ``--rm`` and has ended without its starter, and what killed makers left; write
-        the ends that nobody wrote.
-        """
-        for record in self.shelf.all():
-            state = self.state(record)
-            if state.lost:
-                write_lost_end(self._rooms.store, self.shelf.directory(record.id))
-            if state.status == "exited":
-                # What a killed monitor could not take away any more.
-                limits.clear(record, self._rooms.machine)
-                if record.auto_remove:
-                    self.remove(record)
-        for identity in self.shelf.unfinished():
-            with contextlib.suppress(Conflict), self._rooms.store.lock(f"container-{identity}", timeout=0):
-                directory = self.shelf.directory(identity)
-                if not (directory / "config.json").exists():
-                    self._rooms.snapshots.discard(directory)

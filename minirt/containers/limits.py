@@ -10,11 +10,13 @@ from typing import Any
 from minirt.containers.processes import members
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
-from minirt.errors import Unsupported
-from minirt.linux import caps
-from minirt.linux.cgroups import Group, Usage, find_tree, needed
+from minirt.errors import PathNotFound
+from minirt.linux.cgroups import Group, Usage, find_tree
 from minirt.linux.machine import Machine
-from minirt.model.spec import Resources, SandboxSpec
+from minirt.model.isolation import Device
+from minirt.model.resources import Resources
+from minirt.model.spec import SandboxSpec
+from minirt.sandbox.devices import look_up
 
 __all__ = [
     "change_limits",
@@ -24,14 +26,14 @@ __all__ = [
     "is_frozen",
     "joined_group",
     "merged",
-    "refuse_missing",
     "usage",
     "with_settings",
 ]
 
 
 def _name(record: ContainerRecord) -> str:
-    return f"minirt/{record.id}"
+    parent = record.settings.isolation.cgroup_parent.strip("/") or "minirt"
+    return f"{parent}/{record.id}"
 
 
 def group_of(record: ContainerRecord, machine: Machine) -> Group | None:
@@ -41,28 +43,9 @@ def group_of(record: ContainerRecord, machine: Machine) -> Group | None:
     return group if group is not None and group.exists else None
 
 
-def refuse_missing(record: ContainerRecord, machine: Machine) -> None:
-    """Raises :class:`Unsupported` for what was asked and this machine cannot give: it is never just left out."""
-    for flag, controller in needed(record.settings.resources).items():
-        if controller not in machine.controllers:
-            raise Unsupported(
-                f"{flag}: this machine gives no control over {controller}",
-                cause=machine.cgroups.why or f"the controller {controller} is not to be had here",
-                hint=machine.cgroups.cure or f"Leave {flag} out.",
-            )
-    held = caps.permitted() if machine.root else ~0
-    for name in record.cap_add:
-        full = name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
-        if full != "CAP_ALL" and full in caps.CAPABILITIES and not held & caps.mask_of([full]):
-            raise Unsupported(
-                f"--cap-add {name}: this machine's root does not have {full} itself",
-                hint="Leave it out, or run minirt where root has it.",
-            )
-
-
 def with_settings(spec: SandboxSpec, record: ContainerRecord, machine: Machine) -> SandboxSpec:
     """``spec`` with the record's limits, health check, log size and init."""
-    settings = record.settings
+    settings, isolation = record.settings, record.settings.isolation
     process = replace(
         spec.process,
         rlimits=settings.rlimits,
@@ -77,7 +60,27 @@ def with_settings(spec: SandboxSpec, record: ContainerRecord, machine: Machine) 
         health=settings.health,
         log=settings.log,
         init=settings.init,
+        domainname=isolation.domainname,
+        shm_size=0 if isolation.ipc == "none" else isolation.shm_size,
+        devices=devices_of(record),
+        sysctls=isolation.sysctls,
+        masked=isolation.masked,
+        oom_score_adj=isolation.oom_score_adj,
     )
+
+
+def devices_of(record: ContainerRecord) -> tuple[Device, ...]:
+    """Raises :class:`PathNotFound` in docker's words."""
+    try:
+        return look_up(record.settings.isolation.devices)
+    except OSError as error:
+        failed = PathNotFound(
+            f'error gathering device information while adding custom device "{error.filename}":'
+            f" {str(error.strerror).lower()}",
+            hint="--device takes a device node of the machine, such as /dev/fuse.",
+        )
+        failed.exit_code = 127  # docker's, for whatever is not there when a container starts
+        raise failed from error
 
 
 def freeze(record: ContainerRecord, state: State, machine: Machine, frozen: bool) -> bool:
@@ -130,6 +133,7 @@ def clear(record: ContainerRecord, machine: Machine) -> None:
     if group is not None:
         with contextlib.suppress(OSError):
             group.freeze(False)
+            group.kill()
         group.remove()
 
 

@@ -184,7 +184,7 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         isolated = record.network == "none"
         servers = "" if isolated else _resolv_conf(record, resolver=False)
         extra = (*record.extra_hosts, *_linked(record, networks, find))
-        hosts = hosts_file([("127.0.1.1", record.hostname)], extra)
+        hosts = hosts_file([("127.0.1.1", _own_names(record))], extra)
         return NetworkPlan(LoopbackNetwork() if isolated else _machines(record, networks), hosts, servers)
     places: list[tuple[NetworkRecord, Endpoint]] = []
     extra = (*record.extra_hosts, *_linked(record, networks, find))
@@ -241,6 +241,12 @@ def _linked(record: ContainerRecord, networks: Networks, find: Find) -> Iterator
                 yield f"{alias}:{claim.address}"
 
 
+def _own_names(record: ContainerRecord) -> str:
+    """As /etc/hosts has them: the full name first, where there is a domain."""
+    domain = record.settings.isolation.domainname
+    return f"{record.hostname}.{domain} {record.hostname}" if domain else record.hostname
+
+
 def _on_bridges(
     record: ContainerRecord,
     networks: Networks,
@@ -254,7 +260,8 @@ def _on_bridges(
         record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers),
         links=record.links, user=able.user, program=able.program,
     )  # fmt: skip
-    own = [(endpoint.address, record.hostname) for _, endpoint in places] or [("127.0.1.1", record.hostname)]
+    names = _own_names(record)
+    own = [(endpoint.address, names) for _, endpoint in places] or [("127.0.1.1", names)]
     gateway = places[0][0].gateway if places else ""
     return NetworkPlan(
         MadeNetwork("minirt.networks.wiring:make", wiring.to_json()),
@@ -283,7 +290,7 @@ def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPl
         hosts, servers = plan.hosts, plan.resolv_conf
     else:
         claims = [networks.claim_of(wish.network, other.id) for wish in other.networks]
-        own = [(claim.address, other.hostname) for claim in claims if claim is not None]
+        own = [(claim.address, _own_names(other)) for claim in claims if claim is not None]
         hosts = hosts_file(own, record.extra_hosts)
         servers = _resolv_conf(other, resolver=_has_resolver(other, networks))
     arguments = {"pid": state.pid, "start_time": state.start_time, "name": other.name}

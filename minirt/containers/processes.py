@@ -68,19 +68,23 @@ def wait_end(state: State, timeout: float | None, cancel: Cancel | None) -> bool
 
 
 def members(state: State) -> list[int]:
-    """The machine's pids of all processes in the container's pid namespace, or of those traced together with it."""
+    """The machine's pids of all processes in the container's pid namespace, or of those traced together with it.
+
+    Where that namespace is shared, what tells them from others is their mount namespace.
+    """
     tracer = tracing.tracer_of(state.pid)
     if tracer:
         return sorted(pid for one in tracing.siblings(tracer) for pid in tracing.tracees(one))
+    kind = "mnt" if state.shares_pids else "pid"
     try:
-        mine = os.stat(f"/proc/{state.pid}/ns/pid").st_ino
+        mine = os.stat(f"/proc/{state.pid}/ns/{kind}").st_ino
     except OSError:
         return []
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if os.stat(entry / "ns" / "pid").st_ino == mine:
+                if os.stat(entry / "ns" / kind).st_ino == mine:
                     found.append(int(entry.name))
     return sorted(found)
 

@@ -59,7 +59,7 @@ class ContainerRecord:
     ``argv`` is entrypoint and command joined; ``created`` RFC 3339 in UTC; ``user`` as written (looked up at
     each start, because /etc/passwd may change inside); ``stop_timeout`` in seconds. ``links`` are texts ``container
     id:alias``. ``forwards``: it got the machine's network without asking for it, so its published ports are still
-    seen to.
+    seen to. ``attached`` are the streams that who starts it in the foreground wants.
     """
 
     id: str
@@ -96,6 +96,7 @@ class ContainerRecord:
     exposed_ports: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     stop_timeout: int = 10
+    attached: tuple[str, ...] = ("stdout", "stderr")
     settings: Settings = field(default_factory=Settings)
 
     @property

@@ -63,5 +63,6 @@ class CreateRequest:
     exposed_ports: tuple[str, ...] = ()
     stop_signal: str = ""
     stop_timeout: int | None = None
+    attached: tuple[str, ...] = ("stdout", "stderr")
     settings: Settings = field(default_factory=Settings)
     health: Healthcheck | None = None

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from minirt.containers.isolation import Isolation
 from minirt.errors import InvalidSpec
 from minirt.model.config import Healthcheck
 from minirt.model.spec import HealthCheck, LogLimits, Resources, Rlimit
-from minirt.sandbox.restarts import parse_policy
 
-__all__ = ["Settings", "health_of", "parse_log_options", "parse_security", "parse_size", "parse_ulimit"]
+__all__ = [
+    "LOG_DRIVERS",
+    "Settings",
+    "health_of",
+    "log_attributes",
+    "parse_log_options",
+    "parse_security",
+    "parse_size",
+    "parse_ulimit",
+]
+
+LOG_DRIVERS = ("json-file", "local", "none")
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -21,11 +32,16 @@ _LIMITS = {
     "sigpending", "stack",
 }  # fmt: skip
 _SECOND = 1_000_000_000
+_NOTHING_TO_DO = (("seccomp", "builtin"), ("apparmor", "unconfined"), ("label", "disable"))
+_LOG_OPTIONS = ("max-size", "max-file", "labels", "labels-regex", "env", "env-regex", "tag")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``restart`` as ``--restart`` writes it; ``health`` None for no check. Some may change while it lives."""
+    """``restart`` as ``--restart`` writes it; ``health`` None for no check. Some may change while it lives.
+
+    ``security_options``, ``log_options`` and ``volumes_from`` are as written, for ``docker inspect``.
+    """
 
     resources: Resources = field(default_factory=Resources)
     rlimits: tuple[Rlimit, ...] = ()
@@ -35,43 +51,27 @@ class Settings:
     init: bool = False
     no_new_privileges: bool = False
     seccomp: bool = True
+    isolation: Isolation = field(default_factory=Isolation)
+    security_options: tuple[str, ...] = ()
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    volumes_from: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:
         """What ``dataclasses.asdict`` made. Raises ``TypeError``, ``KeyError``."""
         health = data.get("health")
+        lists = {name: tuple(data.get(name, ())) for name in ("security_options", "volumes_from")}
         return cls(
             **{
                 **data,
-                "resources": Resources(**data.get("resources", {})),
+                **lists,
+                "resources": Resources.from_json(data.get("resources", {})),
+                "isolation": Isolation.from_json(data.get("isolation", {})),
                 "rlimits": tuple(Rlimit(**limit) for limit in data.get("rlimits", ())),
                 "health": None if health is None else HealthCheck(**{**health, "argv": tuple(health["argv"])}),
                 "log": LogLimits(**data.get("log", {})),
             }
         )
-
-    def to_docker(self) -> dict[str, Any]:
-        """The fields of ``HostConfig``."""
-        limits, policy = self.resources, parse_policy(self.restart)
-        options = {"max-size": str(self.log.max_size), "max-file": str(self.log.max_files)} if self.log.max_size else {}
-        security = ["no-new-privileges"] * self.no_new_privileges + ["seccomp=unconfined"] * (not self.seccomp)
-        return {
-            "Memory": limits.memory,
-            "MemorySwap": limits.memory_and_swap if limits.memory else 0,
-            "MemoryReservation": limits.memory_reservation,
-            "NanoCpus": limits.nano_cpus,
-            "CpuShares": limits.cpu_shares,
-            "CpusetCpus": limits.cpuset_cpus,
-            "PidsLimit": limits.pids_limit or None,
-            "Ulimits": [
-                {"Name": limit.name.removeprefix("RLIMIT_").lower(), "Soft": limit.soft, "Hard": limit.hard}
-                for limit in self.rlimits
-            ],
-            "RestartPolicy": {"Name": policy.name, "MaximumRetryCount": policy.most},
-            "LogConfig": {"Type": "json-file", "Config": options},
-            "Init": self.init,
-            "SecurityOpt": security or None,
-        }
 
 
 def parse_size(text: str | int) -> int:
@@ -100,7 +100,10 @@ def parse_ulimit(text: str) -> Rlimit:
 
 
 def parse_security(options: tuple[str, ...]) -> dict[str, bool]:
-    """``no-new-privileges`` and ``seccomp=unconfined``; others are refused by name. Raises :class:`InvalidSpec`."""
+    """``no-new-privileges``, ``seccomp=unconfined``, ``systempaths=unconfined``; others are refused by name.
+
+    Raises :class:`InvalidSpec`.
+    """
     found: dict[str, bool] = {}
     for text in options:
         name, _, value = text.replace(":", "=", 1).partition("=")
@@ -108,26 +111,62 @@ def parse_security(options: tuple[str, ...]) -> dict[str, bool]:
             found["no_new_privileges"] = value != "false"
         elif (name, value) == ("seccomp", "unconfined"):
             found["seccomp"] = False
-        elif (name, value) != ("seccomp", "builtin"):
-            raise InvalidSpec(
-                f"invalid --security-opt: {text!r}",
-                cause="minirt knows no-new-privileges, seccomp=unconfined and seccomp=builtin",
-            )
+        elif (name, value) == ("systempaths", "unconfined"):
+            found["masked"] = False
+        elif (name, value) not in _NOTHING_TO_DO:
+            raise _security_refused(name, value, text)
     return found
 
 
-def parse_log_options(options: Mapping[str, str]) -> LogLimits:
-    """``max-size`` and ``max-file`` of the json-file driver. Raises :class:`InvalidSpec`."""
-    unknown = sorted(set(options) - {"max-size", "max-file"})
-    if unknown:
-        raise InvalidSpec(f"unknown log opt '{unknown[0]}' for json-file log driver", hint="max-size and max-file.")
-    size, files = options.get("max-size", "0"), str(options.get("max-file", "1"))
+def _security_refused(name: str, value: str, text: str) -> InvalidSpec:
+    if name == "seccomp" and value:
+        return InvalidSpec(
+            f"--security-opt {text}: minirt cannot read seccomp profiles",
+            cause="its filter is built in; it does what docker's default profile does",
+            hint="Leave it out, or write seccomp=unconfined to have none.",
+        )
+    if name in ("apparmor", "label"):
+        return InvalidSpec(
+            f"--security-opt {text}: minirt sets no {'AppArmor profile' if name == 'apparmor' else 'SELinux label'}",
+            hint=f"Leave it out; {name}={'unconfined' if name == 'apparmor' else 'disable'} is how it is.",
+        )
+    return InvalidSpec(
+        f'Invalid --security-opt: "{text}"',
+        hint="no-new-privileges, seccomp=unconfined and systempaths=unconfined are known.",
+    )
+
+
+def parse_log_options(options: Mapping[str, str], driver: str = "json-file") -> LogLimits:
+    """``max-size`` and ``max-file``, and for ``logs --details`` what :func:`log_attributes` reads.
+
+    Raises :class:`InvalidSpec`.
+    """
+    unknown = sorted(set(options) - set(_LOG_OPTIONS))
+    if unknown and driver != "none":
+        raise InvalidSpec(
+            f"unknown log opt '{unknown[0]}' for {driver} log driver", hint=f"Known: {', '.join(_LOG_OPTIONS)}."
+        )
+    default_size, default_files = ("20m", "5") if driver == "local" else ("0", "1")
+    size, files = options.get("max-size", default_size), str(options.get("max-file", default_files))
     if not files.isdigit() or int(files) < 1:
         raise InvalidSpec("max-file cannot be less than 1")
-    limits = LogLimits(max(parse_size(size), 0), int(files))
+    limits = LogLimits(max(parse_size(size), 0), int(files), driver)
     if limits.max_files > 1 and not limits.max_size:
         raise InvalidSpec("max-file cannot be set without max-size", hint="Add --log-opt max-size=10m.")
     return limits
+
+
+def log_attributes(options: Mapping[str, str], labels: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """``--log-opt labels=a,b`` and ``env=A,B``, or by pattern: what ``docker logs --details`` shows."""
+    found = {}
+    for known, listed, pattern in ((labels, "labels", "labels-regex"), (env, "env", "env-regex")):
+        names = [name for name in options.get(listed, "").split(",") if name in known]
+        if options.get(pattern):
+            names += [name for name in known if re.search(options[pattern], name)]
+        found.update({name: known[name] for name in names})
+    if options.get("tag"):
+        found["tag"] = options["tag"]
+    return found
 
 
 def health_of(check: Healthcheck | None, shell: tuple[str, ...] = ("/bin/sh", "-c")) -> HealthCheck | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from minirt.containers.networking import NetworkPlan
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.linux.caps import CAPABILITIES
@@ -17,7 +19,7 @@ from minirt.model.spec import (
     TmpfsMount,
 )
 from minirt.snapshots import Union
-from minirt.snapshots.users import lookup_user
+from minirt.snapshots.users import lookup_groups, lookup_user
 
 __all__ = ["Window", "make_process", "make_spec"]
 
@@ -60,6 +62,9 @@ def make_process(record: ContainerRecord, union: Union, window: Window | None = 
     """The container's program with its whole environment (HOME and HOSTNAME are docker's additions)."""
     rows, columns = window or (0, 0)
     account = lookup_user(record.user, union)
+    wanted = record.settings.isolation.groups
+    further = lookup_groups(wanted, union) if wanted else ()
+    user = replace(account.user, groups=tuple(dict.fromkeys((*account.user.groups, *further))))
     env = dict(entry.partition("=")[::2] for entry in record.env)
     env = {"PATH": env.pop("PATH", ""), "HOSTNAME": record.hostname, **env}
     if record.terminal:
@@ -69,7 +74,7 @@ def make_process(record: ContainerRecord, union: Union, window: Window | None = 
         argv=record.argv,
         env=env,
         cwd=record.cwd,
-        user=account.user,
+        user=user,
         terminal=record.terminal,
         stdin_open=record.stdin_open,
         rows=rows,
@@ -99,7 +104,8 @@ def _capability(name: str) -> str:
 
 def _mount(point: MountPoint) -> Mount:
     if point.kind == "tmpfs" or point.memory:
-        return TmpfsMount(point.destination, point.size, point.mode, point.options)
+        options = point.options if point.read_write else (*point.options, "ro")
+        return TmpfsMount(point.destination, point.size, point.mode, options)
     return BindMount(
         point.source, point.destination, not point.read_write, point.recursive, propagation=point.propagation
     )

@@ -22,7 +22,10 @@ _KILLED = 137
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """docker's states: created, running, paused, restarting, exited, dead. Times are RFC 3339 in UTC or empty."""
+    """docker's states: created, running, paused, restarting, exited, dead. Times are RFC 3339 in UTC or empty.
+
+    ``shares_pids``: its pid namespace is not its own.
+    """
 
     status: str
     pid: int = 0
@@ -38,6 +41,7 @@ class State:
     health: Mapping[str, Any] | None = None
     lost: bool = False
     """Its end was not written: the file says that it runs, and it does not."""
+    shares_pids: bool = False
 
     @property
     def alive(self) -> bool:
@@ -62,6 +66,7 @@ def read_state(directory: Path) -> State:
         restarts=int(data.get("RestartCount", 0)),
         oom_killed=bool(data.get("OOMKilled", False)),
         health=data.get("Health"),
+        shares_pids=bool(data.get("SharesPids", False)),
     )
     if not state.alive:
         return state

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minirt.containers import limits
+from minirt.containers.checks import check_resources, refuse_missing
 from minirt.containers.records import ContainerRecord
 from minirt.engine.settings_options import read_limits
 from minirt.errors import ContainerNotRunning, InvalidSpec, Unsupported, UsageError
@@ -36,7 +37,8 @@ def update_container(engine: Engine, record: ContainerRecord, options: Mapping[s
             raise InvalidSpec("Restart policy cannot be updated because AutoRemove is enabled for the container")
         settings = replace(settings, restart=str(parse_policy(restart)))
     changed = replace(record, settings=settings)
-    limits.refuse_missing(changed, engine.machine)
+    check_resources(resources)
+    refuse_missing(changed, engine.machine)
     lifecycle = engine.lifecycle
     with engine.store.lock(f"container-{record.id}"):
         if lifecycle.state(record).alive:

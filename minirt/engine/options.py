@@ -36,8 +36,11 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     tmpfs, volumes_from, network (or network_mode), labels, auto_remove, read_only, privileged, cap_add, cap_drop,
     extra_hosts, stop_signal, stop_timeout; ports (docker-py's mapping, or a list of ``-p`` texts), publish_all_ports,
     exposed_ports, dns, dns_search, dns_options, links (``NAME:ALIAS`` texts), more_networks (:class:`Wish`), aliases
-    and ip (both on the network that is named); mem_limit, memswap_limit, mem_reservation, nano_cpus, cpu_shares,
-    cpuset_cpus, pids_limit, ulimits, restart_policy, healthcheck, log_config, init, security_opt.
+    and ip (both on the network that is named); mem_limit, memswap_limit, mem_reservation, mem_swappiness,
+    oom_kill_disable, nano_cpus, cpu_period, cpu_quota, cpu_shares, cpuset_cpus, cpuset_mems,
+    blkio_weight, device_read_bps and its three companions, pids_limit, ulimits, restart_policy, healthcheck,
+    log_config, init, security_opt; pid_mode, ipc_mode, uts_mode, userns_mode, cgroupns, cgroup_parent, domainname,
+    shm_size, devices, sysctls, group_add, oom_score_adj, annotations; attach (of stdin, stdout, stderr).
 
     Raises :class:`UsageError` for an option that is not one of these, :class:`InvalidSpec` for a bad value.
     """
@@ -45,6 +48,7 @@ def make_request(image: ImageSource, command: str | Sequence[str] | None, option
     fields: dict[str, Any] = {ours: left.pop(name) for name, ours in _PLAIN.items() if left.get(name) is not None}
     for name in _TUPLES:
         fields[name] = tuple(left.pop(name, None) or ())
+    fields["attached"] = tuple(left.pop("attach", None) or ("stdout", "stderr"))
     fields["settings"] = read_settings(left)
     fields["health"] = read_health(left.pop("healthcheck", None))
     fields["entrypoint"] = words(left.pop("entrypoint", None))

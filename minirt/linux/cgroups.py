@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,8 +19,11 @@ from minirt.model.spec import Resources
 __all__ = ["CONTROLLERS", "Group", "Tree", "Usage", "cgroup_version", "find_tree", "needed", "own_cgroup"]
 
 _MOUNT = "/sys/fs/cgroup"
-CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
-_FIRST_VERSION = ("memory", "cpu", "cpuacct", "cpuset", "pids", "freezer")
+CONTROLLERS = ("memory", "cpu", "cpuset", "pids", "blkio", "devices")
+_FIRST_VERSION = ("memory", "cpu", "cpuacct", "cpuset", "pids", "freezer", "blkio", "devices")
+# Made only for containers that ask for something of theirs: each directory costs time at every start.
+_SELDOM = ("blkio", "devices")
+_SECOND_NAMES = {"blkio": "io"}
 _PERIOD = 100_000  # microseconds, the kernel's default and docker's
 _PATIENCE = 2.0  # seconds to wait for a freezer
 _MANY = 1 << 62  # what version 1 says for "no limit" is above this
@@ -38,7 +42,7 @@ class Tree:
         if self.version == 1:
             return tuple(name for name in CONTROLLERS if name in self.places)
         there = _read(f"{self.places['']}/cgroup.controllers").split()
-        return tuple(name for name in CONTROLLERS if name in there)
+        return tuple(name for name in CONTROLLERS if _SECOND_NAMES.get(name, name) in there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,11 @@ def needed(resources: Resources) -> dict[str, str]:
         "--memory-reservation": ("memory", resources.memory_reservation),
         "--cpus": ("cpu", resources.nano_cpus),
         "--cpu-shares": ("cpu", resources.cpu_shares),
+        "--cpu-period": ("cpu", resources.cpu_period),
+        "--cpu-quota": ("cpu", max(resources.cpu_quota, 0)),
         "--cpuset-cpus": ("cpuset", resources.cpuset_cpus),
+        "--cpuset-mems": ("cpuset", resources.cpuset_mems),
+        **{f"--device-{one.kind.replace('_', '-')}": ("blkio", one.rate) for one in resources.throttles},
         "--pids-limit": ("pids", max(resources.pids_limit, 0)),
     }
     return {flag: controller for flag, (controller, value) in wanted.items() if value}
@@ -113,9 +121,11 @@ class Group:
     def exists(self) -> bool:
         return any(os.path.isdir(directory) for directory in self.directories.values())
 
-    def create(self) -> None:
-        """Make it, and those above it; quiet when it is there."""
+    def create(self, seldom: tuple[str, ...] = ()) -> None:
+        """Make it, and those above it; quiet when it is there. ``seldom`` names controllers few containers need."""
         for controller, directory in self.directories.items():
+            if controller in _SELDOM and controller not in seldom:
+                continue
             parents = list(self._levels(controller))
             for parent, child in pairwise(parents):
                 if self.tree.version == 2:
@@ -135,7 +145,9 @@ class Group:
 
     def doors(self) -> list[int]:
         """Descriptors to write process ids to; opened now, they also serve from within another mount namespace."""
-        return [os.open(f"{place}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for place in self.directories.values()]
+        places = self.directories.items()
+        present = [place for name, place in places if name not in _SELDOM or os.path.isdir(place)]
+        return [os.open(f"{place}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for place in present]
 
     def add(self, pid: int) -> None:
         """Put a process into it; what that process starts later is in it, too."""
@@ -158,6 +170,17 @@ class Group:
         # Memory with and without swap bound each other, so their order depends on which way they go.
         for path, value in late:
             _write(path, value)
+
+    def restrict_devices(self, rules: Sequence[str]) -> None:
+        """Take away access (version 1 only): rules such as ``c 1:3 w``."""
+        for rule in rules:
+            _write(f"{self.directories['devices']}/devices.deny", rule)
+
+    def kill(self) -> None:
+        """Kill every process in it."""
+        for pid in self.members():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def freeze(self, frozen: bool) -> bool:
         """Stop or continue all processes at once; False where this tree cannot."""
@@ -230,19 +253,49 @@ class Group:
             time.sleep(0.002)
 
 
+_THROTTLES = {
+    "read_bps": ("blkio.throttle.read_bps_device", "rbps"),
+    "write_bps": ("blkio.throttle.write_bps_device", "wbps"),
+    "read_iops": ("blkio.throttle.read_iops_device", "riops"),
+    "write_iops": ("blkio.throttle.write_iops_device", "wiops"),
+}
+
+
+def _device_number(path: str) -> str:
+    number = os.stat(path).st_rdev
+    return f"{os.major(number)}:{os.minor(number)}"
+
+
+def _cpu_time(resources: Resources) -> tuple[int, int] | None:
+    """Quota and period in microseconds (quota -1: no limit); None when nothing is asked for."""
+    if resources.nano_cpus:
+        return resources.nano_cpus * _PERIOD // 1_000_000_000, _PERIOD
+    if resources.cpu_period or resources.cpu_quota:
+        return resources.cpu_quota or -1, resources.cpu_period or _PERIOD
+    return None
+
+
 def _first_files(resources: Resources) -> Iterator[tuple[str, str, str]]:
     if resources.memory:
         yield "memory", "memory.limit_in_bytes", str(resources.memory)
         yield "memory", "memory.memsw.limit_in_bytes", str(resources.memory_and_swap)
     if resources.memory_reservation:
         yield "memory", "memory.soft_limit_in_bytes", str(resources.memory_reservation)
-    if resources.nano_cpus:
-        yield "cpu", "cpu.cfs_period_us", str(_PERIOD)
-        yield "cpu", "cpu.cfs_quota_us", str(resources.nano_cpus * _PERIOD // 1_000_000_000)
+    if resources.memory_swappiness >= 0:
+        yield "memory", "memory.swappiness", str(resources.memory_swappiness)
+    if resources.oom_kill_disable:
+        yield "memory", "memory.oom_control", "1"
+    if (times := _cpu_time(resources)) is not None:
+        yield "cpu", "cpu.cfs_period_us", str(times[1])
+        yield "cpu", "cpu.cfs_quota_us", str(times[0])
     if resources.cpu_shares:
         yield "cpu", "cpu.shares", str(resources.cpu_shares)
     if resources.cpuset_cpus:
         yield "cpuset", "cpuset.cpus", resources.cpuset_cpus
+    if resources.cpuset_mems:
+        yield "cpuset", "cpuset.mems", resources.cpuset_mems
+    for one in resources.throttles:
+        yield "blkio", _THROTTLES[one.kind][0], f"{_device_number(one.path)} {one.rate}"
     if resources.pids_limit:
         yield "pids", "pids.max", str(resources.pids_limit) if resources.pids_limit > 0 else "max"
 
@@ -254,20 +307,24 @@ def _second_files(resources: Resources) -> Iterator[tuple[str, str, str]]:
         yield "memory", "memory.swap.max", "max" if swap < 0 else str(swap - resources.memory)
     if resources.memory_reservation:
         yield "memory", "memory.low", str(resources.memory_reservation)
-    if resources.nano_cpus:
-        yield "cpu", "cpu.max", f"{resources.nano_cpus * _PERIOD // 1_000_000_000} {_PERIOD}"
+    if (times := _cpu_time(resources)) is not None:
+        yield "cpu", "cpu.max", f"{'max' if times[0] < 0 else times[0]} {times[1]}"
     if resources.cpu_shares:
         # Shares 2 … 262144 are weights 1 … 10000 (runc's formula).
         yield "cpu", "cpu.weight", str(1 + (resources.cpu_shares - 2) * 9999 // 262142)
     if resources.cpuset_cpus:
         yield "cpuset", "cpuset.cpus", resources.cpuset_cpus
+    if resources.cpuset_mems:
+        yield "cpuset", "cpuset.mems", resources.cpuset_mems
+    for one in resources.throttles:
+        yield "blkio", "io.max", f"{_device_number(one.path)} {_THROTTLES[one.kind][1]}={one.rate}"
     if resources.pids_limit:
         yield "pids", "pids.max", str(resources.pids_limit) if resources.pids_limit > 0 else "max"
 
 
 def _enable(directory: str, controllers: tuple[str, ...]) -> None:
     there = _read(f"{directory}/cgroup.subtree_control").split()
-    for name in controllers:
+    for name in (_SECOND_NAMES.get(name, name) for name in controllers):
         if name not in there:
             _write(f"{directory}/cgroup.subtree_control", f"+{name}")
 

@@ -34,6 +34,7 @@ __all__ = [
     "prctl",
     "seccomp_listen",
     "seccomp_load",
+    "setdomainname",
     "setns",
     "umount",
     "unshare",
@@ -177,6 +178,12 @@ def seccomp_listen(program: bytes) -> int:
     """
     flags = _long(1 << 3)  # SECCOMP_FILTER_FLAG_NEW_LISTENER; it closes on exec
     return _call(_SYS_SECCOMP, _long(1), flags, ctypes.byref(_FilterProgram(len(program) // 8, program)))
+
+
+def setdomainname(name: str) -> None:
+    """The NIS domain name of this process's UTS namespace."""
+    data = os.fsencode(name)
+    _check(_libc.setdomainname(data, ctypes.c_size_t(len(data))))
 
 
 def open_tree(path: str, *, clone: bool = True, recursive: bool = True) -> int:

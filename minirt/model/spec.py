@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from minirt.model.isolation import SHM_SIZE, Device, Namespaces
+from minirt.model.resources import Resources
+
 __all__ = [
     "Attached",
     "BindMount",
@@ -21,6 +24,7 @@ __all__ = [
     "LayersMount",
     "Lifetime",
     "LoopbackNetwork",
+    "MASKED_PATHS",
     "MadeNetwork",
     "Mount",
     "Network",
@@ -28,6 +32,7 @@ __all__ = [
     "HealthCheck",
     "LogLimits",
     "Process",
+    "READ_ONLY_PATHS",
     "Resources",
     "RootFilesystem",
     "Rlimit",
@@ -46,6 +51,15 @@ DEFAULT_CAPABILITIES = (
     "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
     "CAP_AUDIT_WRITE",
 )  # fmt: skip
+
+
+# What tells about the machine, and what would change it (moby, oci/defaults.go).
+MASKED_PATHS = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)  # fmt: skip
+READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,28 +253,6 @@ Lifetime = Tied | Attached | Detached
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """Limits for all processes of a container together; 0 is no limit, as in docker's HostConfig.
-
-    Bytes for memory; ``memory_swap`` is memory and swap together (-1: no limit); ``nano_cpus`` in billionths of a
-    processor; ``cpu_shares`` against other groups (1024 is usual); ``cpuset_cpus`` such as ``0-1``.
-    """
-
-    memory: int = 0
-    memory_swap: int = 0
-    memory_reservation: int = 0
-    nano_cpus: int = 0
-    cpu_shares: int = 0
-    cpuset_cpus: str = ""
-    pids_limit: int = 0
-
-    @property
-    def memory_and_swap(self) -> int:
-        """What holds when only ``memory`` is given: as much swap again (docker's rule)."""
-        return self.memory_swap or self.memory * 2
-
-
-@dataclass(frozen=True, slots=True)
 class HealthCheck:
     """A command that tells by its exit code whether the container is well; times in seconds (docker's defaults)."""
 
@@ -274,10 +266,16 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class LogLimits:
-    """``max_size`` in bytes (0: no limit) of each of ``max_files`` files, of which the oldest is forgotten."""
+    """``max_size`` in bytes (0: no limit) of each of ``max_files`` files, of which the oldest is forgotten.
+
+    ``driver`` is docker's: json-file, local, or none, which keeps nothing. ``attributes`` go with every line (``logs
+    --details``).
+    """
 
     max_size: int = 0
     max_files: int = 1
+    driver: str = "json-file"
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +283,9 @@ class SandboxSpec:
     """One container, ready to start. ``files`` are small texts laid over the root, such as /etc/hosts.
 
     ``cgroup`` is the control group to make for it, such as ``minirt/<id>``; empty for none.
-    With ``init`` a process of ours is PID 1: it hands on signals and reaps orphans.
+    With ``init`` a process of ours is PID 1: it hands on signals and reaps orphans. ``shm_size`` in bytes; 0: no
+    /dev/shm at all. ``masked``: what tells about the machine is hidden (docker's masked and read-only paths).
+    ``private_ids``: it has a user namespace of its own, with these maps, although the machine's root starts it.
     """
 
     id: str
@@ -301,10 +301,18 @@ class SandboxSpec:
     uid_map: tuple[IdMapping, ...] = ()
     gid_map: tuple[IdMapping, ...] = ()
     cgroup: str = ""
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     health: HealthCheck | None = None
     log: LogLimits = LogLimits()
     init: bool = False
+    domainname: str = ""
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    shm_size: int = SHM_SIZE
+    devices: tuple[Device, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    masked: bool = True
+    oom_score_adj: int = 0
+    private_ids: bool = False
 
 
 _KINDS: dict[str, type[Any]] = {
@@ -355,7 +363,9 @@ def spec_from_json(data: Mapping[str, Any]) -> SandboxSpec:
             "mounts": tuple(_untagged(mount) for mount in data["mounts"]),
             "network": _untagged(data["network"]),
             "lifetime": _untagged(data["lifetime"]),
-            "resources": Resources(**data["resources"]),
+            "resources": Resources.from_json(data["resources"]),
+            "namespaces": Namespaces.from_json(data["namespaces"]),
+            "devices": tuple(Device(**entry) for entry in data["devices"]),
             "health": _health(data["health"]),
             "log": LogLimits(**data["log"]),
             "uid_map": tuple(IdMapping(**entry) for entry in data["uid_map"]),

@@ -16,9 +16,10 @@ from minirt.linux.namespaces import CLONE_NEWCGROUP
 from minirt.linux.paths import opened, write_new
 from minirt.linux.processes import die_with_parent
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
+from minirt.sandbox.doing import doing
 from minirt.sandbox.program import become, enter_directory, run_program, set_limits
 from minirt.sandbox.reaper import split
-from minirt.sandbox.rootfs import build_root, doing, enter_root
+from minirt.sandbox.rootfs import build_root, enter_root
 from minirt.sandbox.terminal import set_window
 from minirt.sandbox.wire import Channel, error_to_json
 
@@ -37,10 +38,13 @@ class Stdio:
     stderr: int | None
 
 
-def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str, *, user: bool) -> NoReturn:
+def run_init(
+    spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str, *, user: bool, peer: int | None = None
+) -> NoReturn:
     """Build the container around this process, then run its program.
 
-    What goes wrong is told over ``status``; that ``status`` closes without a word says that the program runs.
+    ``peer`` is the mount namespace of a container to share memory with. What goes wrong is told over ``status``; that
+    ``status`` closes without a word says that the program runs.
     """
     try:
         begin()
@@ -51,14 +55,19 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
             if spec.cgroup:
                 if status.receive() is None:
                     os._exit(137)
-                syscalls.unshare(CLONE_NEWCGROUP)
+                if spec.namespaces.own("cgroup"):
+                    syscalls.unshare(CLONE_NEWCGROUP)
 
-        root, stubs = build_root(spec, mount_point, user=user, grouped=grouped)
+        root, stubs = build_root(spec, mount_point, user=user, grouped=grouped, peer=peer)
         if stubs.made:
             status.send({"stubs": stubs.to_json()})
-        if spec.hostname:
-            with doing("set the host name"):
-                socket.sethostname(spec.hostname)
+        _name_machine(spec)
+        if spec.oom_score_adj:
+            with (
+                doing("set --oom-score-adj", "only root may lower it"),
+                open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file,
+            ):
+                file.write(str(spec.oom_score_adj))
         if isinstance(spec.network, LoopbackNetwork):
             with doing("bring up the loopback interface"):
                 _loopback_up()
@@ -67,6 +76,18 @@ def run_init(spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str,
     except BaseException as error:
         fail(status, error)
     os._exit(125)  # not reached: finish() became the program, or raised
+
+
+def _name_machine(spec: SandboxSpec) -> None:
+    """Host and domain name, where they are the container's own."""
+    if not spec.namespaces.own("uts"):
+        return
+    if spec.hostname:
+        with doing("set the host name"):
+            socket.sethostname(spec.hostname)
+    if spec.domainname:
+        with doing("set the domain name"):
+            syscalls.setdomainname(spec.domainname)
 
 
 def begin() -> None:

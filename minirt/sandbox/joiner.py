@@ -14,9 +14,9 @@ from minirt.linux.cgroups import Group, find_tree
 from minirt.linux.processes import name_process, open_process, stand_in, start_time
 from minirt.linux.syscalls import clone, prctl, setns
 from minirt.model.spec import Process
+from minirt.sandbox.doing import doing
 from minirt.sandbox.init import Stdio, begin, fail, finish
 from minirt.sandbox.monitor import Plumbing, as_started, read_status, supervise
-from minirt.sandbox.rootfs import doing
 from minirt.sandbox.traced import join_traced
 from minirt.sandbox.wire import Channel, error_to_json, process_from_json
 

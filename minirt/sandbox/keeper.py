@@ -63,6 +63,7 @@ class Keeper:
                 "RestartCount": self.restarts,
                 # Ours: what was made in the storage layer only to mount on, for whoever compares it meanwhile.
                 "Stubs": stubs or {"made": [], "copied": []},
+                "SharesPids": not self.spec.namespaces.own("pid"),
             }
         )
 

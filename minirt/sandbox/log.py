@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -17,17 +18,23 @@ _LONGEST_LINE = 16 * 1024  # docker's limit; longer lines become several records
 
 
 class Log:
-    """Appends what the container writes to ``path``; a record is a line, or a piece of a very long one."""
+    """Appends what the container writes to ``path``; a record is a line, or a piece of a very long one.
+
+    With the driver ``none`` nothing is kept.
+    """
 
     def __init__(self, path: str, limits: LogLimits = LogLimits()) -> None:  # noqa: B008 - frozen
         self._path = path
         self._limits = limits
-        self._fd = _open(path)
-        self._size = os.fstat(self._fd).st_size
+        self._fd = _open(path) if limits.driver != "none" else -1
+        self._size = os.fstat(self._fd).st_size if self._fd >= 0 else 0
+        self._more = f', "attrs": {json.dumps(dict(limits.attributes))}' if limits.attributes else ""
         self._partial: dict[str, bytes] = {}
 
     def write(self, stream: str, data: bytes) -> None:
         """Take what was read; complete lines are on disk afterwards."""
+        if self._fd < 0:
+            return
         held = self._partial.pop(stream, b"")
         *lines, rest = (held + data).split(b"\n") if held else data.split(b"\n")
         if lines and max(map(len, lines)) <= _LONGEST_LINE:
@@ -45,12 +52,13 @@ class Log:
         """Write the last lines, which have no newline."""
         for stream, rest in self._partial.items():
             self._append(stream, list(_pieces(rest)))
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
     def _append(self, stream: str, records: list[bytes]) -> None:
         if not records:
             return
-        end = f', "stream": "{stream}", "time": "{now()}"}}\n'
+        end = f', "stream": "{stream}"{self._more}, "time": "{now()}"}}\n'
         for data in self._batches(records, end):
             try:
                 self._make_room(len(data))

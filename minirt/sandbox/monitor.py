@@ -19,13 +19,15 @@ from minirt.linux.syscalls import clone
 from minirt.model.spec import LoopbackNetwork, SandboxSpec, spec_from_json
 from minirt.sandbox.attending import Attendance, Line, Watcher, listen
 from minirt.sandbox.copier import Copier, Route
+from minirt.sandbox.devices import limited
+from minirt.sandbox.doing import doing
 from minirt.sandbox.health import Health
 from minirt.sandbox.init import Stdio, run_init
 from minirt.sandbox.keeper import Keeper
 from minirt.sandbox.log import Log
 from minirt.sandbox.networking import Membership, enter_network
 from minirt.sandbox.owners import Mounted, OwnerKeeper
-from minirt.sandbox.rootfs import doing
+from minirt.sandbox.sharing import Company, join_peers, new_namespaces
 from minirt.sandbox.terminal import Input
 from minirt.sandbox.traced import Traced, start_traced
 from minirt.sandbox.wire import Channel, error_from_json, error_to_json
@@ -87,6 +89,7 @@ def _serve(
     """One run of the program, from its start to its end."""
     plumbing.close_inner()
     keeper.running(started.pid, started.start_time, started.stubs)
+    company = None if spec.namespaces.own("pid") else Company.of(started.pid)
     health = None
     if spec.health is not None:
         health = Health(spec, started.pid, started.start_time, keeper.note_health, tracer)
@@ -94,6 +97,8 @@ def _serve(
     def at_end(code: int) -> None:
         if health is not None:
             health.close()
+        if company is not None:
+            company.end()
         keeper.ended(code)
 
     supervise(
@@ -162,22 +167,24 @@ def _start(
 ) -> Started:
     if tracer:
         return as_started(start_traced(spec, stdio, tracer, os.path.dirname(os.path.dirname(mount_point))))
-    flags = ns.CLONE_NEWNS | ns.CLONE_NEWPID | ns.CLONE_NEWIPC | ns.CLONE_NEWUTS
-    if group is None:
-        flags |= ns.CLONE_NEWCGROUP
-    else:
+    flags = new_namespaces(spec)
+    if group is not None:
         with doing("make the container's control group", "see `docker info` for what this machine allows"):
-            group.create()
+            group.create(("blkio",) * bool(spec.resources.throttles) + ("devices",) * bool(limited(spec.devices)))
+            group.restrict_devices(limited(spec.devices))
         with doing("set the container's limits", "the kernel does not take this value"):
             group.limit(spec.resources)
     if isinstance(spec.network, LoopbackNetwork):
         flags |= ns.CLONE_NEWNET
+    peer = join_peers(spec)
     ours, theirs = Channel.pair()
     with doing("create the container's namespaces", "see `docker info` for what this machine allows"):
         pid = clone(flags | signal.SIGCHLD)
     if pid == 0:
-        run_init(spec, stdio, theirs, mount_point, user=user)
+        run_init(spec, stdio, theirs, mount_point, user=user, peer=peer)
     theirs.close()
+    if peer is not None:
+        os.close(peer)
     if group is not None:
         try:
             with doing("put the container into its control group"):

@@ -14,7 +14,7 @@ from minirt.linux.namespaces import rename_only_id
 from minirt.linux.processes import die_with_parent
 from minirt.linux.syscalls import prctl
 from minirt.model.spec import Process, Rlimit, User
-from minirt.sandbox.rootfs import doing
+from minirt.sandbox.doing import doing
 
 __all__ = ["DEFAULT_PATH", "become", "enter_directory", "explain_refusal", "not_found", "run_program", "set_limits"]
 

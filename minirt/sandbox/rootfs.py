@@ -18,6 +18,8 @@ from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
 from minirt.linux.paths import ensure_inside, find_inside, opened, write_new
 from minirt.model.spec import (
+    MASKED_PATHS,
+    READ_ONLY_PATHS,
     BindMount,
     FileMount,
     HostNetwork,
@@ -28,37 +30,13 @@ from minirt.model.spec import (
     SandboxSpec,
     TmpfsMount,
 )
+from minirt.sandbox.devices import fill_dev, set_sysctls
+from minirt.sandbox.doing import doing
 from minirt.sandbox.stubs import Stubs
 
-__all__ = ["build_root", "doing", "enter_root", "mount_root", "prepare_staging"]
+__all__ = ["Builder", "build_root", "enter_root", "mount_root", "prepare_staging"]
 
-_MASKED = (
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-)  # fmt: skip
-_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-_DEVICE_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-    "ptmx": "pts/ptmx",
-    "core": "/proc/kcore",
-}
 _NO_SURPRISES = ("nosuid", "nodev", "noexec")
-_TTY_GROUP = 5
-
-
-@contextmanager
-def doing(what: str, hint: str = "") -> Iterator[None]:
-    """Names the step in the error of a system call that fails inside."""
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise SandboxError(f"cannot {what}", cause=f"{where}{error.strerror}", hint=hint) from error
 
 
 def prepare_staging(mount_point: str) -> str:
@@ -83,10 +61,13 @@ def mount_root(root: RootFilesystem, where: str, *, user: bool) -> None:
         mounts.bind(root.path, fd, where, recursive=False)
 
 
-def build_root(spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Callable[[], None]) -> tuple[str, Stubs]:
+def build_root(
+    spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Callable[[], None], peer: int | None = None
+) -> tuple[str, Stubs]:
     """Everything mounted, ready for :func:`enter_root`: the root's path in this namespace, and what was made in it.
 
-    ``grouped`` returns when this process is in its control group, which /sys shows.
+    ``grouped`` returns when this process is in its control group, which /sys shows. ``peer`` is the mount namespace
+    of the container whose shared memory this one shares.
     """
     with doing("prepare the container's mount namespace"):
         mounts.make_private()
@@ -101,7 +82,7 @@ def build_root(spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Call
         # The list of devices is what is bound into /dev: a node that the image has or a program makes opens nothing.
         with doing("forbid devices outside /dev"):
             mounts.restrict(root, mounts.MOUNT_ATTR_NODEV)
-    builder = _Builder(spec, root, f"{mount_point}/files", user=user)
+    builder = Builder(spec, root, f"{mount_point}/files", user=user, peer=peer)
     builder.mount_kernel_file_systems(grouped)
     builder.mount_files()
     # What a build step's mounts hung on is not part of its layer; a container keeps it, as with docker.
@@ -109,7 +90,7 @@ def build_root(spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Call
     for mount in sorted(spec.mounts, key=_depth):
         with doing(f"mount {mount.target}"):
             builder.mount_one(mount)
-    if not spec.privileged:
+    if not spec.privileged and spec.masked:
         builder.mask()
     if spec.read_only:
         with doing("make the root read-only"):
@@ -131,11 +112,12 @@ def _depth(mount: Mount) -> int:
     return len([part for part in mount.target.split("/") if part])
 
 
-class _Builder:
+class Builder:
     """One root under construction. ``user``: in an ordinary user's namespace, where device nodes cannot be made."""
 
-    def __init__(self, spec: SandboxSpec, root: str, files: str, *, user: bool) -> None:
+    def __init__(self, spec: SandboxSpec, root: str, files: str, *, user: bool, peer: int | None) -> None:
         self.spec = spec
+        self.peer = peer
         self.root = root
         self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.files = files
@@ -158,53 +140,24 @@ class _Builder:
             mounts.mount_new(kind, fd, target, tuple(options))
 
     def mount_kernel_file_systems(self, grouped: Callable[[], None]) -> None:
-        self.new("proc", "/proc")
-        self.mount_dev()
+        self.mount_proc()
+        fill_dev(self)
         grouped()
         self.mount_sys()
 
-    def mount_dev(self) -> None:
-        self.new("tmpfs", "/dev", ("nosuid", "noexec", "mode=755", "size=64k", *self.no_devices))
-        nodes = self.make_nodes()
-        with doing("fill /dev"), opened(f"{self.root}/dev") as dev:
-            for name, (major, minor) in _DEVICES.items():
-                self.make_device(dev, name, os.makedev(major, minor), nodes)
-            for name, target in _DEVICE_LINKS.items():
-                os.symlink(target, name, dir_fd=dev)
-        pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
-        if self.has_group(_TTY_GROUP):
-            pts.append(f"gid={_TTY_GROUP}")
-        self.new("devpts", "/dev/pts", pts)
-        self.new("tmpfs", "/dev/shm", (*_NO_SURPRISES, "mode=1777", "size=64m"))
-        self.new("mqueue", "/dev/mqueue")
+    def mount_proc(self) -> None:
+        if self.user and "pid" in self.spec.namespaces.machine:
+            # A new proc shows a pid namespace, and this one is not an ordinary user's: show the one there is.
+            with doing("show /proc"), self.at("/proc") as fd:
+                mounts.bind("/proc", fd, "/proc")
+            return
+        self.new("proc", "/proc")
+        if self.spec.sysctls:
+            set_sysctls(f"{self.root}/proc/sys", self.spec.sysctls)
 
     @property
     def no_devices(self) -> tuple[str, ...]:
         return () if self.user or self.spec.privileged else ("nodev",)
-
-    def make_nodes(self) -> str:
-        """A directory with device nodes: the machine's for an ordinary user, who can make none, else our own ones,
-        so that whatever is done to them stays here.
-        """
-        if self.user:
-            return "/dev"
-        nodes = f"{self.files}/dev"
-        os.mkdir(nodes)
-        with doing("make device nodes"), opened(nodes) as fd:
-            mounts.mount_new("tmpfs", fd, nodes, ("nosuid", "noexec", "mode=755", "size=64k"))
-        return nodes
-
-    def make_device(self, dev: int, name: str, number: int, nodes: str) -> None:
-        if not self.user:
-            os.mknod(f"{nodes}/{name}", 0o666 | stat.S_IFCHR, number)
-            os.chmod(f"{nodes}/{name}", 0o666)
-        write_new(dev, name, b"")
-        with opened(name, dir_fd=dev) as fd:
-            mounts.bind(f"{nodes}/{name}", fd, f"/dev/{name}", recursive=False)
-
-    def has_group(self, gid: int) -> bool:
-        maps = self.spec.gid_map
-        return not maps or any(entry.inside <= gid < entry.inside + entry.count for entry in maps)
 
     def mount_sys(self) -> None:
         writable = self.spec.privileged
@@ -329,7 +282,7 @@ class _Builder:
     def mask(self) -> None:
         """Hide what tells about, and make read-only what would change, the machine itself."""
         null = f"{self.root}/dev/null"
-        for path in _MASKED:
+        for path in MASKED_PATHS:
             with doing(f"mask {path}"):
                 try:
                     with opened(self.root + path) as fd:
@@ -339,7 +292,7 @@ class _Builder:
                             mounts.bind(null, fd, path, recursive=False)
                 except FileNotFoundError:
                     continue
-        for path in _READ_ONLY:
+        for path in READ_ONLY_PATHS:
             with doing(f"make {path} read-only"):
                 try:
                     with opened(self.root + path) as fd:

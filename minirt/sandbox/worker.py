@@ -15,7 +15,8 @@ from minirt.linux.namespaces import CLONE_NEWNS, enter_user_namespace, owner_of_
 from minirt.linux.processes import is_alive, name_process, open_process
 from minirt.linux.syscalls import unshare
 from minirt.model.spec import TreeRoot
-from minirt.sandbox.rootfs import doing, mount_root, prepare_staging
+from minirt.sandbox.doing import doing
+from minirt.sandbox.rootfs import mount_root, prepare_staging
 from minirt.sandbox.traced import enter_traced
 from minirt.sandbox.wire import Channel, error_to_json, root_from_json
 

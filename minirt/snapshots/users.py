@@ -6,13 +6,14 @@ without a group, the user's own group and every group that lists the user.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minirt.errors import InvalidSpec
 from minirt.model.spec import User
 from minirt.snapshots.union import Union
 
-__all__ = ["Account", "lookup_user"]
+__all__ = ["Account", "lookup_groups", "lookup_user"]
 
 _MOST = 2**31 - 1
 
@@ -51,6 +52,12 @@ def lookup_user(text: str, root: Union) -> Account:
         return Account(User(person.uid, gid, (gid,)), person.home)
     extra = (group.gid for group in groups if person.name and person.name in group.members)
     return Account(User(person.uid, person.gid, tuple(dict.fromkeys((person.gid, *extra)))), person.home)
+
+
+def lookup_groups(texts: Iterable[str], root: Union) -> tuple[int, ...]:
+    """The numbers of ``--group-add``: names of the image's /etc/group, or numbers. Raises :class:`InvalidSpec`."""
+    groups = _groups(root.read("/etc/group"))
+    return tuple(_find_group(text, groups) for text in texts)
 
 
 def _find_person(name: str, people: tuple[_Person, ...]) -> _Person:

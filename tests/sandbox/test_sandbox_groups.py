@@ -105,7 +105,7 @@ def test_the_second_version_writes_its_own_files(tmp_path: Path) -> None:
         (directory / "cgroup.subtree_control").touch()
         (directory / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
     tree = Tree(2, {"": str(tmp_path)})
-    assert tree.controllers == ("memory", "cpu", "cpuset", "pids")
+    assert tree.controllers == ("memory", "cpu", "cpuset", "pids", "blkio")
     group = Group(tree, "minirt/c")
     group.create()
     group.limit(Resources(memory=1 << 20, memory_swap=-1, nano_cpus=1_500_000_000, cpu_shares=1024, pids_limit=7))

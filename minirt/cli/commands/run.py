@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from minirt.cli.commands.attach import detach_keys
 from minirt.cli.container_flags import container_flags, engine_options
-from minirt.cli.grammar import Flag, absent, command, switch
+from minirt.cli.grammar import Flag, command, switch
 from minirt.cli.screens import container_program, screen_for
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
-from minirt.errors import ImageNotFound, MinirtError, NameInUse, PathNotFound, Unsupported
+from minirt.errors import (
+    ImageNotFound,
+    InvalidSpec,
+    MinirtError,
+    NameInUse,
+    PathNotFound,
+    Unsupported,
+    UsageError,
+)
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 
@@ -27,7 +35,6 @@ def _run_flags() -> list[Flag]:
     return [
         switch("--detach", "d", "Run container in background and print container ID"),
         switch("--sig-proxy", "", "Proxy received signals to the process", default=True),
-        absent("--attach", "a", "Attach to STDIN, STDOUT or STDERR", word="list"),
         detach_keys(),
         *container_flags(),
     ]
@@ -46,6 +53,7 @@ def _run_flags() -> list[Flag]:
 def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     if not options["sig_proxy"]:
         raise Unsupported("--sig-proxy=false of run: an interrupt always ends what it interrupts", hint="Use -d.")
+    _check_conflicts(options)
     session.engine.warm()  # its helper process starts while the rest of us is loaded
     typed_on = options["interactive"] and not options["detach"]
     with screen_for(session, terminal=options["tty"], interactive=typed_on) as screen:
@@ -73,11 +81,20 @@ def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     arity=(1, None),
     operands="image",
     interspersed=False,
-    flags=[absent("--attach", "a", "Attach to STDIN, STDOUT or STDERR", word="list"), *container_flags()],
+    flags=container_flags(),
 )
 def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    container = _create(session, arguments, {**options, "detach": True})
+    container = _create(session, arguments, options)
     session.print(f"{container.id}\n")
+
+
+def _check_conflicts(options: dict[str, Any]) -> None:
+    if options["attach"] and options["detach"]:
+        error = UsageError("conflicting options: cannot specify both --attach and --detach")
+        error.exit_code = 1
+        raise error
+    if options["rm"] and options["restart"] not in (None, "no"):
+        raise InvalidSpec("conflicting options: cannot specify both --restart and --rm", hint="Leave --rm out.")
 
 
 def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any]) -> Container:
@@ -138,7 +155,11 @@ def _runs(platform: str, attrs: dict[str, Any]) -> bool:
 
 def attach(session: Session, container: Container, interactive: bool, *, lives_on: bool = False) -> None:
     """Start the container with the session's streams and wait. Raises :class:`minirt.errors.ContainerFailed`."""
-    with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session).guarding() as relay:
+    wanted = set(container.record.attached)
+    interactive = interactive and ("stdin" in wanted or lives_on)
+    if not lives_on and not wanted & {"stdout", "stderr"}:
+        session.print(f"{container.id}\n")  # nothing of it will be seen: so at least how to find it
+    with stdin_descriptor(session.stdin, interactive) as stdin, Relay(session, wanted).guarding() as relay:
         window = (session.rows, session.columns)
         attachment = container.open(relay, stdin=stdin, window=window, lives_on=lives_on)
         code = container.finish(attachment, session.cancel) or 0

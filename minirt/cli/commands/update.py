@@ -12,6 +12,8 @@ from minirt.errors import UsageError
 
 __all__ = ["update"]
 
+_REAL_TIME = "it takes a kernel with real-time group scheduling, and no cgroups of version 2"
+
 
 @command(
     "update",
@@ -21,9 +23,8 @@ __all__ = ["update"]
     operands="container",
     flags=[
         *limit_flags(),
-        absent("--blkio-weight", "", "Block IO (relative weight)", word="uint16"),
-        absent("--cpu-period", "", "Limit CPU CFS period", word="int", why="use --cpus"),
-        absent("--cpu-quota", "", "Limit CPU CFS quota", word="int", why="use --cpus"),
+        absent("--cpu-rt-period", "", "Limit the CPU real-time period in microseconds", word="int", why=_REAL_TIME),
+        absent("--cpu-rt-runtime", "", "Limit the CPU real-time runtime in microseconds", word="int", why=_REAL_TIME),
     ],
 )
 def update(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
