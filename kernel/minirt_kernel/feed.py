@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from minirt.model.events import Event
 from minirt_kernel.links import Links
 
-__all__ = ["CellStream", "Feed", "Item", "Text"]
+__all__ = ["CellStream", "Feed", "Frame", "Item", "Text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,14 @@ class Text:
     text: str
 
 
-Item = Text | Links | Event
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A text that takes the place of the one shown before it."""
+
+    text: str
+
+
+Item = Text | Frame | Links | Event
 
 
 def _nobody() -> None:
@@ -83,6 +90,8 @@ def _merged(items: list[Item]) -> list[Item]:
         last = merged[-1] if merged else None
         if isinstance(item, Text) and isinstance(last, Text) and last.stream == item.stream:
             merged[-1] = Text(item.stream, last.text + item.text)
+        elif isinstance(item, Frame) and isinstance(last, Frame):
+            merged[-1] = item
         else:
             merged.append(item)
     return merged

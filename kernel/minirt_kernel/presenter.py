@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from minirt.errors import MinirtError
 from minirt.model.events import BuildStarted, Event
-from minirt_kernel.feed import Feed, Text
+from minirt_kernel.feed import Feed, Frame, Text
 from minirt_kernel.links import Links, show_links
 from minirt_kernel.page import Page
 from minirt_kernel.transcript import Transcript
@@ -59,6 +59,7 @@ class Presenter:
         self._transcript = Transcript(place)
         self._held: list[Text] = []
         self._display_id = ""
+        self._frame_id = ""
         self._shown = False
         self._changed = False
         self._due = 0.0
@@ -102,10 +103,18 @@ class Presenter:
         for item in self._feed.drain():
             if isinstance(item, Text):
                 self._say(item)
+            elif isinstance(item, Frame):
+                self._replace(item)
             elif isinstance(item, Links):
                 show_links(self._page, item)
             else:
                 self._add(item)
+
+    def _replace(self, frame: Frame) -> None:
+        """A table that moves: one display, whose text changes."""
+        first = not self._frame_id
+        self._frame_id = self._frame_id or uuid.uuid4().hex
+        self._page.show({"text/plain": frame.text.rstrip("\n")}, self._frame_id, update=not first)
 
     def _add(self, event: Event) -> None:
         if isinstance(event, BuildStarted):

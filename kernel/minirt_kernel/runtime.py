@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from minirt.model.events import ContainerStarted
 from minirt_kernel.chain import Chain
-from minirt_kernel.feed import CellStream, Feed
+from minirt_kernel.feed import CellStream, Feed, Frame
 from minirt_kernel.links import links_of
 from minirt_kernel.page import cell_key, page_of
 
@@ -184,6 +184,8 @@ class Runtime:
             cancel=cancel,
             name="docker",
             columns=100,
+            live=self.settings.live,
+            again=lambda text: feed.put(Frame(text)),
         )
 
 

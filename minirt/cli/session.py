@@ -42,7 +42,9 @@ class Session:
 
     ``name`` is what messages call the program: ``minirt`` in a terminal, ``docker`` in a cell. ``interactive``:
     standard input and output are a terminal. ``screens`` shows programs that have a terminal (default: on the
-    user's own). ``text`` is a Dockerfile to be built in place of a file (a cell's body).
+    user's own). ``live``: what goes on is shown until it is interrupted, else once; ``again`` shows a text in place of
+    the one it showed before (default: a terminal's own codes). ``text`` is a Dockerfile to be built in place of a file
+    (a cell's body).
     """
 
     make_engine: Callable[[], Engine]
@@ -60,6 +62,8 @@ class Session:
     rows: int = 24
     color: bool = False
     debug: bool = False
+    live: bool = True
+    again: Callable[[str], None] | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -74,6 +78,13 @@ class Session:
         """To standard output, as it is: a final newline is the caller's."""
         self.stdout.write(text.encode("utf-8", "surrogateescape"))
         self.stdout.flush()
+
+    def show_again(self, text: str) -> None:
+        """A whole text that replaces the one shown so before."""
+        if self.again is not None:
+            self.again(text)
+        else:
+            self.print(f"\033[H\033[J{text}")  # home, and clear what is below
 
     def complain(self, text: str) -> None:
         """To standard error, as it is."""

@@ -76,6 +76,7 @@ COMMANDS: Mapping[str, Entry] = {
     "rmi": Entry("images", "rmi", "Remove one or more images"),
     "save": Entry("transfer", "save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "start": Entry("lifecycle", "start", "Start one or more stopped containers"),
+    "stats": Entry("stats", "stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": Entry("lifecycle", "stop", "Stop one or more running containers"),
     "tag": Entry("images", "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": Entry("top", "top", "Display the running processes of a container"),
@@ -110,7 +111,7 @@ COMMANDS: Mapping[str, Entry] = {
 _SAME_IN_IMAGE = ("build", "history", "import", "load", "pull", "push", "save", "tag")
 _SAME_IN_CONTAINER = (
     "attach", "commit", "cp", "create", "diff", "exec", "export",
-    "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stop",
+    "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stats", "stop",
     "top", "unpause", "update", "wait",
 )  # fmt: skip
 
@@ -142,8 +143,7 @@ GROUPS: Mapping[str, Group] = {
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
     "compose", "config", "context", "login", "logout",
-    "manifest", "node", "plugin", "search", "secret", "service", "stack", "stats", "swarm", "trust",
-    "update",
+    "manifest", "node", "plugin", "search", "secret", "service", "stack", "swarm", "trust",
 )  # fmt: skip
 
 

@@ -53,6 +53,13 @@ class Attachment:
         reader.start()
         return cls(running, reader)
 
+    @classmethod
+    def leave(cls, start: Start, _output: Output | None) -> Attachment:
+        """Start it and let go of it at once: nobody hears what it says."""
+        attachment = cls(start(None, None), None)
+        attachment.detach()
+        return attachment
+
     def wait(self, cancel: Cancel | None = None, *, stays: bool = False) -> int:
         """The exit code, after the last byte was handed on.
 

@@ -36,7 +36,7 @@ class Ending:
         state = self.state(record)
         if not state.alive:
             raise ContainerNotRunning(
-                f"Container {record.name} is not running", hint=f"Start it first: docker start {record.name}"
+                f"container {record.id} is not running", hint=f"Start it first: docker start {record.name}"
             )
         if state.status == "restarting":
             raise Conflict(f"Container {record.name} is restarting, wait until the container is running")
@@ -57,16 +57,32 @@ class Ending:
             processes.send(state, number)
 
     @noted("stop", when=lambda state: state.alive)
-    def stop(self, record: ContainerRecord, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Ask with the stop signal, wait ``timeout`` seconds (default: the container's own), then kill."""
+    def stop(
+        self,
+        record: ContainerRecord,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+        *,
+        signal: str | int | None = None,
+    ) -> None:
+        """Ask with the stop signal, or ``signal``, wait ``timeout`` seconds (default: the container's own), then kill.
+
+        A negative ``timeout`` waits as long as it takes. Raises :class:`InvalidSpec`.
+        """
+        number = processes.parse_signal(signal or record.stop_signal)
         if not self.state(record).alive:
             return
         forbid(str(self.shelf.directory(record.id)))
         patience = record.stop_timeout if timeout is None else timeout
-        self._end(record, processes.parse_signal(record.stop_signal), max(patience, 0.0), cancel, None)
+        self._end(record, number, None if patience < 0 else patience, cancel, None)
 
     def _end(
-        self, record: ContainerRecord, number: int, patience: float, cancel: Cancel | None, deadline: float | None
+        self,
+        record: ContainerRecord,
+        number: int,
+        patience: float | None,
+        cancel: Cancel | None,
+        deadline: float | None,
     ) -> None:
         """Again and again, as a restart may have been under way; after ``deadline`` it is left as it is."""
         while (state := self.state(record)).alive and (deadline is None or time.monotonic() < deadline):
@@ -99,7 +115,7 @@ class Ending:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
         if state.paused:
-            raise Conflict(f"Container {record.name} is already paused")
+            raise Conflict(f"Container {record.id} is already paused")
         # Noted first: where nothing can be written, or somebody kills us here, nothing is frozen that nobody knows of.
         note = self.shelf.directory(record.id) / "paused"
         atomic_write(note, str(state.start_time).encode(), durable=False)
@@ -115,7 +131,7 @@ class Ending:
         """Raises ContainerNotRunning, Conflict."""
         state = self._running(record)
         if not state.paused:
-            raise Conflict(f"Container {record.name} is not paused")
+            raise Conflict(f"Container {record.id} is not paused")
         self._let_go(record, state)
 
     def _let_go(self, record: ContainerRecord, state: State) -> None:

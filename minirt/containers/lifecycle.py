@@ -192,11 +192,14 @@ class Lifecycle(Removing, Storing):
         environment: Mapping[str, str],
         cwd: str | None = None,
         user: str = "",
-        output: Output,
+        privileged: bool = False,
+        output: Output | None,
         stdin: int | None = None,
         terminal: Window | None = None,
+        detach: bool = False,
     ) -> Attachment:
-        """Start a further program inside, with a terminal if that has a size; it ends with this process.
+        """Start a further program inside, with a terminal if that has a size; it ends with this process, unless
+        ``detach``. ``privileged``: with every capability, and no filter on system calls.
 
         Raises ContainerNotRunning, Conflict, CommandNotFound.
         """
@@ -206,13 +209,15 @@ class Lifecycle(Removing, Storing):
         process = exec_process(
             record, argv, self._union(record), environment=environment, cwd=cwd, user=user, terminal=terminal
         )
-        return Attachment.begin(
+        begin = Attachment.leave if detach else Attachment.begin
+        return begin(
             lambda out, err: self._rooms.sandbox.exec(
                 state.pid,
                 state.start_time,
                 process,
                 name=record.id,
-                privileged=record.privileged,
+                privileged=privileged or record.privileged,
+                detach=detach,
                 cgroup=limits.joined_group(record, self._rooms.machine),
                 stdin=stdin,
                 stdout=out,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +15,14 @@ __all__ = ["LogLine", "LogReader"]
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """``data`` as it was written, with its newline if it had one; ``stream`` is stdout or stderr."""
+    """``data`` as it was written, with its newline if it had one; ``stream`` is stdout or stderr; ``details`` are the
+    labels and variables that ``--log-opt`` asks for.
+    """
 
     stream: str
     data: bytes
     time: str
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class LogReader:
@@ -67,7 +70,12 @@ class LogReader:
             self._offset += len(raw)
             try:
                 entry = json.loads(raw)
-                line = LogLine(entry["stream"], entry["log"].encode("utf-8", "surrogateescape"), entry["time"])
+                line = LogLine(
+                    entry["stream"],
+                    entry["log"].encode("utf-8", "surrogateescape"),
+                    entry["time"],
+                    entry.get("attrs") or {},
+                )
             except (ValueError, KeyError, AttributeError):
                 continue  # a line torn by a power cut is skipped, not the whole log
             yield line

@@ -79,6 +79,7 @@ class Attachable:
         environment: Mapping[str, str] | Sequence[str] = (),
         workdir: str | None = None,
         user: str = "",
+        privileged: bool = False,
         stdin: int | None = None,
         window: Window | None = None,
     ) -> Attachment:
@@ -93,6 +94,7 @@ class Attachable:
             environment=dict(pairs),
             cwd=workdir,
             user=user,
+            privileged=privileged,
             output=output,
             stdin=stdin,
             terminal=window,

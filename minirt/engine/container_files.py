@@ -40,7 +40,7 @@ class WithFiles:
         """docker-py's: ``{"Titles": […], "Processes": [[…], …]}``. Raises :class:`ContainerNotRunning`."""
         state = self._engine.lifecycle.state(self._record)
         if not state.alive:
-            raise ContainerNotRunning(f"Container {self._record.id} is not running")
+            raise ContainerNotRunning(f"container {self._record.id} is not running")
         note(self._engine.journal, "top", self._record)
         words = ps_args.split() if isinstance(ps_args, str) else list(ps_args)
         titles, rows = process_table(members(state), words)

@@ -1,8 +1,7 @@
-"""``container.update()`` and ``container.stats()``: limits that change, and what a container uses."""
+"""``container.update()``: limits that change."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,13 @@ from minirt.containers import limits
 from minirt.containers.checks import check_resources, refuse_missing
 from minirt.containers.records import ContainerRecord
 from minirt.engine.settings_options import read_limits
-from minirt.errors import ContainerNotRunning, InvalidSpec, Unsupported, UsageError
+from minirt.errors import InvalidSpec, UsageError
 from minirt.sandbox.restarts import parse_policy, write_policy
-from minirt.sandbox.state import now
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
 
-__all__ = ["container_stats", "update_container"]
+__all__ = ["update_container"]
 
 
 def update_container(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) -> ContainerRecord:
@@ -52,33 +50,3 @@ def update_container(engine: Engine, record: ContainerRecord, options: Mapping[s
         if restart is not None:
             write_policy(str(lifecycle.shelf.directory(record.id)), parse_policy(settings.restart))
         return lifecycle.shelf.add(changed)
-
-
-def container_stats(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
-    """One reading, in docker's fields. Raises ContainerNotRunning, Unsupported where nobody counts."""
-    if not engine.lifecycle.state(record).alive:
-        raise ContainerNotRunning(f"Container {record.name} is not running")
-    used = limits.usage(record, engine.machine)
-    if used is None:
-        machine = engine.machine
-        raise Unsupported(
-            "stats: nobody counts what this container uses", cause=machine.cgroups.why, hint=machine.cgroups.cure
-        )
-    with open("/proc/stat", encoding="ascii") as text:
-        ticks = sum(int(word) for word in text.readline().split()[1:9])
-    return {
-        "id": record.id,
-        "name": f"/{record.name}",
-        "read": now(),
-        "cpu_stats": {
-            "cpu_usage": {"total_usage": used.cpu},
-            "system_cpu_usage": ticks * (1_000_000_000 // os.sysconf("SC_CLK_TCK")),
-            "online_cpus": os.cpu_count(),
-        },
-        "memory_stats": {"usage": used.memory, "limit": used.memory_limit or _machine_memory()},
-        "pids_stats": {"current": used.pids},
-    }
-
-
-def _machine_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -103,9 +103,23 @@ class VolumeCollection:
         """Raises :class:`VolumeNotFound`."""
         return Volume(self._engine, self._engine.volume_store.get(name))
 
-    def list(self) -> list[Volume]:
-        """All volumes, by name."""
-        return [Volume(self._engine, stored) for stored in self._engine.volume_store.list()]
+    def list(self, filters: Mapping[str, Any] | None = None) -> list[Volume]:
+        """All volumes, by name. ``filters``: ``dangling``, ``driver``, ``label``, ``name`` (any part of it).
+
+        Raises :class:`InvalidInput` for another filter.
+        """
+        from minirt.engine.filters import has_labels, wanted_values
+
+        wanted = wanted_values(filters or {}, ("dangling", "driver", "label", "name"))
+        found = [Volume(self._engine, stored) for stored in self._engine.volume_store.list()]
+        return [
+            volume
+            for volume in found
+            if has_labels(volume.stored.labels, wanted.get("label", ()))
+            and ("name" not in wanted or any(part in volume.name for part in wanted["name"]))
+            and ("driver" not in wanted or "local" in wanted["driver"])
+            and ("dangling" not in wanted or (wanted["dangling"][0] in ("true", "1")) != bool(self.users(volume.name)))
+        ]
 
     def users(self, name: str) -> builtins.list[str]:
         """The short ids of the containers that have it mounted, running or not."""
@@ -126,12 +140,23 @@ class VolumeCollection:
         self._engine.journal.write("volume", "destroy", name, {"driver": "local"})
 
     def prune(
-        self, all: bool = False, *, wanted: Callable[[Mapping[str, str]], bool] = lambda _labels: True
+        self,
+        filters: Mapping[str, Any] | None = None,
+        *,
+        all: bool = False,
+        wanted: Callable[[Mapping[str, str]], bool] = lambda _labels: True,
     ) -> dict[str, Any]:
         """Remove the anonymous volumes that no container has; with ``all`` the named ones too.
 
-        ``wanted`` looks at the labels.
+        ``filters`` are ``label``, ``label!`` and docker's ``all``; ``wanted`` looks at the labels, too.
         """
+        if filters:
+            from minirt.engine.filters import label_filter
+
+            given, named = wanted, dict(filters)
+            all = all or str(named.pop("all", False)).lower() in ("true", "1", "['true']")
+            chosen = label_filter(named)
+            wanted = lambda labels: chosen(labels) and given(labels)  # noqa: E731
         removed: list[str] = []
         freed = 0
         for volume in self.list():

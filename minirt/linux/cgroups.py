@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,12 +48,18 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """``cpu`` in nanoseconds, ``memory`` and ``memory_limit`` in bytes (0: no limit), ``pids`` as a count."""
+    """``cpu`` in nanoseconds, ``memory`` and ``memory_limit`` in bytes (0: no limit), ``pids`` as a count.
+
+    ``cache`` is the part of ``memory`` that the kernel would give back at once; ``blocks`` are bytes read from and
+    written to disks, None where the group does not count them.
+    """
 
     cpu: int = 0
     memory: int = 0
     memory_limit: int = 0
     pids: int = 0
+    cache: int = 0
+    blocks: tuple[int, int] | None = None
 
 
 def cgroup_version() -> int:
@@ -214,14 +221,21 @@ class Group:
             cpu = _field(_read(f"{own}/cpu.stat"), "usage_usec") * 1000
             names = ("memory.current", "memory.max", "pids.current")
             memory, limit, pids = (_number(f"{own}/{name}") for name in names)
-            return Usage(cpu, memory, limit, pids or len(_read(f"{own}/cgroup.procs").split()))
+            cache = _field(_read(f"{own}/memory.stat"), "inactive_file")
+            blocks = (
+                _blocks(_read(f"{own}/io.stat"), "rbytes=", "wbytes=") if os.path.exists(f"{own}/io.stat") else None
+            )
+            return Usage(cpu, memory, limit, pids or len(_read(f"{own}/cgroup.procs").split()), cache, blocks)
         places = self.directories
+        counted = f"{places.get('blkio')}/blkio.throttle.io_service_bytes"
         limit = _number(f"{places.get('memory')}/memory.limit_in_bytes")
         return Usage(
             _number(f"{places.get('cpuacct')}/cpuacct.usage"),
             _number(f"{places.get('memory')}/memory.usage_in_bytes"),
             0 if limit > _MANY else limit,
             _number(f"{places.get('pids')}/pids.current"),
+            _field(_read(f"{places.get('memory')}/memory.stat"), "total_inactive_file"),
+            _blocks(_read(counted), "Read ", "Write ") if os.path.exists(counted) else None,
         )
 
     def oom_kills(self) -> int:
@@ -361,3 +375,9 @@ def _number(path: str) -> int:
 
 def _field(text: str, name: str) -> int:
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), 0)
+
+
+def _blocks(text: str, read: str, write: str) -> tuple[int, int]:
+    """Bytes read and written, summed over devices."""
+    found = (sum(int(number) for number in re.findall(f"{mark}(\\d+)", text)) for mark in (read, write))
+    return next(found), next(found)

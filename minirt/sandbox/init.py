@@ -113,7 +113,14 @@ def fail(status: Channel, error: BaseException) -> NoReturn:
 
 
 def finish(
-    process: Process, stdio: Stdio, status: Channel, last_capability: int, *, privileged: bool, init: bool = False
+    process: Process,
+    stdio: Stdio,
+    status: Channel,
+    last_capability: int,
+    *,
+    privileged: bool,
+    init: bool = False,
+    joins: bool = False,
 ) -> None:
     """What a new container and a command joining one have in common: from here to the program."""
     if process.terminal:
@@ -123,7 +130,7 @@ def finish(
     syscalls.close_on_exec(3)
     os.umask(0o022)
     set_limits(process.rlimits)
-    enter_directory(process.cwd, process.user)
+    enter_directory(process.cwd, process.user, make=not joins)
     become(process, last_capability, privileged=privileged, tell=lambda fd: status.send({"owners": True}, [fd]))
     if init:
         split(process.terminal)

@@ -53,7 +53,7 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
                 begin()
                 if doors and theirs.receive() is None:
                     os._exit(137)
-                finish(process, plumbing.inner, theirs, last, privileged=request["privileged"])
+                finish(process, plumbing.inner, theirs, last, privileged=request["privileged"], joins=True)
             except BaseException as error:
                 fail(theirs, error)
             os._exit(125)

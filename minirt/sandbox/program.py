@@ -32,12 +32,16 @@ def set_limits(limits: tuple[Rlimit, ...]) -> None:
             resource.setrlimit(number, (limit.soft, limit.hard))
 
 
-def enter_directory(path: str, user: User) -> None:
-    """Change to the working directory; docker makes it, too, if it is missing."""
+def enter_directory(path: str, user: User, *, make: bool = True) -> None:
+    """Change to the working directory. Docker makes it for a container if it is missing, not for a command in one."""
     with doing(f"enter the working directory {path}"):
         try:
             os.chdir(path)
         except FileNotFoundError:
+            if not make:
+                raise CommandNotFound(
+                    f'chdir to cwd ("{path}") failed: no such file or directory', hint=f"mkdir -p {path} in it first."
+                ) from None
             os.makedirs(path, exist_ok=True)
             os.chdir(path)
         try:

@@ -49,11 +49,14 @@ def test_limits_hold_or_are_refused_by_name(engine: Engine) -> None:
         assert engine.containers.list(all=True) == []
         return
     container = _detached(engine, "sleep", "60", mem_limit="64m", pids_limit=30, nano_cpus=500_000_000)
-    stats = container.stats()
+    stats = container.stats(stream=False)
+    assert isinstance(stats, dict)
     assert stats["memory_stats"]["limit"] == 64 << 20
     assert stats["pids_stats"]["current"] >= 1
     container.update(mem_limit="96m", memswap_limit="96m", restart_policy={"Name": "on-failure"})
-    assert container.stats()["memory_stats"]["limit"] == 96 << 20
+    again = container.stats(stream=False)
+    assert isinstance(again, dict)
+    assert again["memory_stats"]["limit"] == 96 << 20
     host = engine.containers.get(container.id).attrs["HostConfig"]
     assert (host["Memory"], host["PidsLimit"], host["NanoCpus"]) == (96 << 20, 30, 500_000_000)
     assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 0}

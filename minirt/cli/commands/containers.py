@@ -12,8 +12,7 @@ from minirt.cli.grammar import command, number, switch
 from minirt.cli.session import Session
 from minirt.cli.tables import Listing
 from minirt.cli.units import ago, human_duration, human_size, local_time, parse_time
-from minirt.cli.values import Filters
-from minirt.errors import ContainerNotFound, InvalidInput, MinirtError
+from minirt.errors import ContainerNotFound, MinirtError
 
 if TYPE_CHECKING:
     from minirt.engine.containers import Container
@@ -42,10 +41,6 @@ LISTING = Listing(
     ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
     "ID",
 )
-STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
-_FILTERS = (
-    "id", "name", "label", "status", "exited", "ancestor", "before", "since", "volume", "network",
-)  # fmt: skip
 
 
 @command(
@@ -64,19 +59,12 @@ _FILTERS = (
     ],
 )
 def ps(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    filters = Filters(options["filters"], _FILTERS)
-    for state in filters.wanted("status"):
-        if state not in STATES:
-            error = InvalidInput(f"Invalid filter 'status={state}'", hint=f"One of: {', '.join(STATES)}.")
-            error.exit_code = 1
-            raise error
+    wanted: dict[str, list[str]] = {}
+    for name, text in options["filters"]:
+        wanted.setdefault(name, []).append(text)
     last = 1 if options["latest"] else options["last"]
-    every = options["every"] or last > 0 or any(name in ("status", "exited") for name, _ in filters.pairs)
-    found = [
-        (container, attrs)
-        for container, attrs in _with_attributes(session.engine.containers.list(all=every))
-        if _passes(session, attrs, filters)
-    ]
+    listed = session.engine.containers.list(all=options["every"] or last > 0, filters=wanted)
+    found = list(_with_attributes(listed))
     found = found[:last] if last > 0 else found
     sized = options["size"] or ".Size" in options["form"]
     rows = [container_row(session, container, attrs, options["no_trunc"], sized) for container, attrs in found]
@@ -171,46 +159,6 @@ def _size(session: Session, container: Container) -> str:
     except MinirtError:
         return human_size(own)
     return f"{human_size(own)} (virtual {human_size(virtual)})"
-
-
-def _passes(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
-    state, name = attrs["State"], attrs["Name"].lstrip("/")
-    if filters.wanted("id") and not any(attrs["Id"].startswith(wanted) for wanted in filters.wanted("id")):
-        return False
-    mounts = [text for mount in attrs["Mounts"] for text in (mount.get("Name"), mount["Destination"]) if text]
-    simple = (
-        filters.contains("name", name)
-        and filters.allows("status", state["Status"])
-        and (
-            not filters.wanted("exited") or (not state["Running"] and filters.allows("exited", str(state["ExitCode"])))
-        )
-        and filters.allows("volume", *mounts)
-        and filters.allows("network", *attrs["NetworkSettings"]["Networks"])
-        and filters.labels(attrs["Config"].get("Labels") or {})
-    )
-    return simple and _is_of_image(session, attrs, filters) and _in_order(session, attrs, filters)
-
-
-def _is_of_image(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
-    wanted = filters.wanted("ancestor")
-    if not wanted:
-        return True
-    for name in wanted:
-        try:
-            if session.engine.images.get(name).id == attrs["Image"]:
-                return True
-        except MinirtError:
-            continue
-    return False
-
-
-def _in_order(session: Session, attrs: dict[str, Any], filters: Filters) -> bool:
-    for name in ("before", "since"):
-        for other in filters.wanted(name):
-            created = session.engine.containers.get(other).attrs["Created"]
-            if created == attrs["Created"] or (attrs["Created"] < created) != (name == "before"):
-                return False
-    return True
 
 
 @command(

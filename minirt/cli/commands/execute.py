@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minirt.cli.commands.attach import detach_keys
-from minirt.cli.grammar import absent, command, switch, value, values
+from minirt.cli.grammar import command, switch, value, values
 from minirt.cli.screens import Program, screen_for
 from minirt.cli.session import Session
 from minirt.cli.streams import Relay, stdin_descriptor
 from minirt.cli.units import parse_time
 from minirt.cli.values import environment, environment_pair
-from minirt.errors import InvalidInput
+from minirt.errors import InvalidInput, SandboxError
 
 if TYPE_CHECKING:
     from minirt.engine.attaching import Attachment, Output, Window
@@ -31,12 +31,12 @@ __all__ = ["exec_", "logs"]
     operands="container",
     interspersed=False,
     flags=[
-        absent("--detach", "d", "Detached mode: run command in the background", word=""),
+        switch("--detach", "d", "Detached mode: run command in the background"),
         detach_keys(),
         values("--env", "e", "Set environment variables", name="env", parse=environment_pair),
         values("--env-file", "", "Read in a file of environment variables"),
         switch("--interactive", "i", "Keep STDIN open even if not attached"),
-        absent("--privileged", "", "Give extended privileges to the command", word=""),
+        switch("--privileged", "", "Give extended privileges to the command"),
         switch("--tty", "t", "Allocate a pseudo-TTY"),
         value("--user", "u", 'Username or UID (format: "<name|uid>[:<group|gid>]")'),
         value("--workdir", "w", "Working directory inside the container"),
@@ -48,7 +48,10 @@ def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
         "environment": environment(options["env"], options["env_file"], session.environment, session.cwd),
         "workdir": options["workdir"] or None,
         "user": options["user"],
+        "privileged": options["privileged"],
     }
+    if options["detach"]:
+        return _begin_alone(session, name, words, given, terminal=options["tty"])
     with screen_for(session, terminal=options["tty"], interactive=options["interactive"]) as screen:
         container = session.engine.containers.get(name)
         if screen is not None:
@@ -65,15 +68,19 @@ def exec_(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     return 0
 
 
+def _begin_alone(session: Session, name: str, words: list[str], given: dict[str, Any], *, terminal: bool) -> int:
+    try:
+        session.engine.containers.get(name).exec_run(words, detach=True, tty=terminal, **given)
+    except SandboxError as error:
+        error.exit_code = 1  # docker: nobody waits for this program, so its faults are the command's own
+        raise
+    return 0
+
+
 def _begin(
     container: Container, words: list[str], given: dict[str, Any], output: Output, stdin: int, window: Window
 ) -> Attachment:
     return container.exec_open(words, output, stdin=stdin, window=window, **given)
-
-
-def _tail(text: str) -> int | None:
-    """A number of lines; ``all``, and what is not a number, mean all (docker does the same)."""
-    return int(text) if text.isdecimal() else None
 
 
 @command(
@@ -83,16 +90,14 @@ def _tail(text: str) -> int | None:
     arity=(1, 1),
     operands="container",
     flags=[
-        absent("--details", "", "Show extra details provided to logs", word=""),
+        switch("--details", "", "Show extra details provided to logs"),
         switch("--follow", "f", "Follow log output"),
         value(
             "--since",
             "",
             'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
         ),
-        value(
-            "--tail", "n", 'Number of lines to show from the end of the logs (default "all")', parse=_tail, default=None
-        ),
+        value("--tail", "n", 'Number of lines to show from the end of the logs (default "all")', default="all"),
         switch("--timestamps", "t", "Show timestamps"),
         value(
             "--until",
@@ -102,21 +107,28 @@ def _tail(text: str) -> int | None:
     ],
 )
 def logs(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    since, until = (_moment(options[name]) for name in ("since", "until"))
+    since, until = (_moment(name, options[name]) for name in ("since", "until"))
     container = session.engine.containers.get(arguments[0])
     relay = Relay(session)
-    lines = container.log_lines(follow=options["follow"], tail=options["tail"], cancel=session.cancel)
-    for stream, data, time in lines:
-        moment = parse_time(time)
-        if since is not None and moment is not None and moment < since:
-            continue
-        if until is not None and moment is not None and moment > until:
-            break
-        relay(stream, (f"{time} ".encode() if options["timestamps"] else b"") + data)
+    # A number of lines; ``all``, and what is not a number, mean all (docker does the same).
+    tail = int(options["tail"]) if options["tail"].isdecimal() else None
+    lines = container.log_lines(follow=options["follow"], tail=tail, since=since, until=until, cancel=session.cancel)
+    for line in lines:
+        head = f"{line.time} " if options["timestamps"] else ""
+        if options["details"]:
+            head += ",".join(f"{_quoted(key)}={_quoted(text)}" for key, text in sorted(line.details.items())) + " "
+        relay(line.stream, head.encode() + line.data)
         relay.check()
 
 
-def _moment(text: str) -> datetime | None:
+def _quoted(text: str) -> str:
+    """As in the query of an address: what would part one detail from the next is written otherwise."""
+    from urllib.parse import quote_plus
+
+    return quote_plus(text)
+
+
+def _moment(name: str, text: str) -> datetime | None:
     """A time, seconds since 1970, or how long ago (``1h30m``)."""
     if not text:
         return None
@@ -128,7 +140,8 @@ def _moment(text: str) -> datetime | None:
         return datetime.now(UTC) - timedelta(seconds=sum(float(count) * units[unit] for count, unit in parts))
     moment = parse_time(text)
     if moment is None:
-        error = InvalidInput(f'invalid value for time: "{text}"', hint="Write 2013-01-02T13:23:37Z, or 42m, or 1h30m.")
+        what = f'invalid value for "{name}": failed to parse value as time or duration: "{text}"'
+        error = InvalidInput(what, hint="Write 2013-01-02T13:23:37Z, or 42m, or 1h30m.")
         error.exit_code = 1
         raise error
     return moment

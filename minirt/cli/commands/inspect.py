@@ -117,10 +117,14 @@ def inspector(kind: str, text: str) -> Command:
         usage=f"[OPTIONS] {kind.upper()} [{kind.upper()}...]",
         arity=(1, None),
         operands=kind,
-        flags=[INSPECT_FORMAT()],
+        flags=[
+            INSPECT_FORMAT(),
+            *([switch("--size", "s", "Display total file sizes")] if kind == "container" else []),
+        ],
     )
     def body(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-        show(session, arguments, options["form"], FINDERS[kind])
+        find = FINDERS[kind]
+        show(session, arguments, options["form"], _sized(find) if options.get("size") else find)
 
     return body
 

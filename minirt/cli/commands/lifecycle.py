@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,7 @@ from minirt.cli.common import each
 from minirt.cli.grammar import absent, command, number, switch, value, values
 from minirt.cli.screens import container_program, screen_for
 from minirt.cli.session import Session
-from minirt.errors import MinirtError, NotFound, UsageError
+from minirt.errors import ContainerNotFound, MinirtError, NotFound, UsageError
 from minirt.model.reference import Reference
 
 __all__ = ["commit", "kill", "pause", "rename", "restart", "rm", "start", "stop", "unpause", "wait"]
@@ -59,22 +61,36 @@ def _start_attached(session: Session, names: tuple[str, ...], options: dict[str,
     return 0
 
 
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Docker's daemon says what could not be done, then why; for a container that is not there only that."""
+    try:
+        yield
+    except ContainerNotFound:
+        raise
+    except MinirtError as error:
+        error.what = f"{what}: {error.what}"
+        raise
+
+
 @command(
     "stop",
     "Stop one or more running containers",
     usage=f"[OPTIONS] {_NAMES}",
     **_ONE_OR_MORE,
     flags=[
-        absent("--signal", "s", "Signal to send to the container"),
+        value("--signal", "s", "Signal to send to the container"),
         number("--timeout", "t", "Seconds to wait before killing the container"),
         value("--time", "", "The same as --timeout", word="int", parse=int, default=None, hidden=True),
     ],
 )
 def stop(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     timeout = options["timeout"] if options["timeout"] is not None else options["time"]
+    signal = options["signal"] or None
 
     def end(name: str) -> str:
-        session.engine.containers.get(name).stop(timeout, cancel=session.cancel)
+        with _named(f"cannot stop container: {name}"):
+            session.engine.containers.get(name).stop(timeout, signal=signal, cancel=session.cancel)
         return name
 
     each(session, arguments, end)
@@ -85,11 +101,18 @@ def stop(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     "Restart one or more containers",
     usage=f"[OPTIONS] {_NAMES}",
     **_ONE_OR_MORE,
-    flags=[number("--timeout", "t", "Seconds to wait before killing the container")],
+    flags=[
+        value("--signal", "s", "Signal to send to the container"),
+        number("--timeout", "t", "Seconds to wait before killing the container"),
+        value("--time", "", "The same as --timeout", word="int", parse=int, default=None, hidden=True),
+    ],
 )
 def restart(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
+    timeout = options["timeout"] if options["timeout"] is not None else options["time"]
+
     def again(name: str) -> str:
-        session.engine.containers.get(name).restart(options["timeout"])
+        with _named(f"cannot restart container: {name}"):
+            session.engine.containers.get(name).restart(timeout, signal=options["signal"] or None)
         return name
 
     each(session, arguments, again)
@@ -104,11 +127,8 @@ def restart(session: Session, arguments: tuple[str, ...], **options: Any) -> Non
 )
 def kill(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     def send(name: str) -> str:
-        try:
+        with _named(f"cannot kill container: {name}"):
             session.engine.containers.get(name).kill(options["signal"])
-        except MinirtError as error:
-            error.what = f"Cannot kill container: {name}: {error.what}"
-            raise
         return name
 
     each(session, arguments, send)
