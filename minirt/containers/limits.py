@@ -12,6 +12,7 @@ from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.errors import PathNotFound
 from minirt.linux.cgroups import Group, Usage, find_tree
+from minirt.linux.idmap import private_maps
 from minirt.linux.machine import Machine
 from minirt.model.isolation import Device
 from minirt.model.resources import Resources
@@ -66,7 +67,16 @@ def with_settings(spec: SandboxSpec, record: ContainerRecord, machine: Machine) 
         sysctls=isolation.sysctls,
         masked=isolation.masked,
         oom_score_adj=isolation.oom_score_adj,
+        **_own_ids(record, machine),
     )
+
+
+def _own_ids(record: ContainerRecord, machine: Machine) -> dict[str, Any]:
+    """Root's ``--userns private``; an ordinary user's containers have a user namespace anyway."""
+    if record.settings.isolation.user != "private" or not machine.root:
+        return {}
+    users, groups = private_maps()
+    return {"private_ids": True, "uid_map": users, "gid_map": groups}
 
 
 def devices_of(record: ContainerRecord) -> tuple[Device, ...]:

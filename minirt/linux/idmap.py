@@ -7,8 +7,9 @@ import subprocess
 
 from minirt.model.spec import IdMapping
 
-__all__ = ["find_helper", "own_id_map", "subordinate_maps", "write_maps"]
+__all__ = ["find_helper", "own_id_map", "private_maps", "subordinate_maps", "write_maps"]
 
+_FIRST_PRIVATE, _PRIVATE_COUNT = 524288, 65536
 _HELPER_DIRECTORIES = ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/run/wrappers/bin")
 
 
@@ -53,6 +54,32 @@ def subordinate_maps() -> tuple[tuple[IdMapping, ...], tuple[IdMapping, ...]] | 
         return None
     own_users, own_groups = own_id_map()
     return (*own_users, IdMapping(1, *users)), (*own_groups, IdMapping(1, *groups))
+
+
+def private_maps() -> tuple[tuple[IdMapping, ...], tuple[IdMapping, ...]]:
+    """What root gives a container of its own (``--userns private``): ids that belong to nobody on this machine.
+
+    The range that /etc/subuid grants to ``minirt``, ``containers`` or ``dockremap``, else one above all of them.
+    """
+    found = []
+    for path in ("/etc/subuid", "/etc/subgid"):
+        granted = _granted(path, {"minirt", "containers", "dockremap"})
+        found.append(granted or (max(_FIRST_PRIVATE, _last_granted()), _PRIVATE_COUNT))
+    users, groups = found
+    return (IdMapping(0, *users),), (IdMapping(0, *groups),)
+
+
+def _last_granted() -> int:
+    """The first id above every range of /etc/subuid and /etc/subgid."""
+    last = 0
+    for path in ("/etc/subuid", "/etc/subgid"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                rows = [line.strip().split(":") for line in lines]
+        except OSError:
+            continue
+        last = max([last, *(int(row[1]) + int(row[2]) for row in rows if len(row) == 3 and row[1].isdigit())])
+    return last
 
 
 def write_maps(pid: int, uid_map: tuple[IdMapping, ...], gid_map: tuple[IdMapping, ...]) -> None:

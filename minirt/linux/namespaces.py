@@ -62,6 +62,47 @@ def make_user_namespace(uid_map: tuple[IdMapping, ...], gid_map: tuple[IdMapping
         os.waitpid(pid, 0)
 
 
+_network_owner: int | None = None
+
+
+def own_networks_by(user_namespace: int) -> None:
+    """Let the network namespaces that this process makes from now on belong to ``user_namespace`` (a descriptor)."""
+    global _network_owner
+    _network_owner = user_namespace
+
+
+def unshare_network() -> None:
+    """Step into a fresh network namespace. Who has rights in it depends on the user namespace it is made in."""
+    if _network_owner is None:
+        unshare(CLONE_NEWNET)
+        return
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    answers, tells = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(write_end)
+            enter_user_namespace(_network_owner)
+            unshare(CLONE_NEWNET)
+            os.write(tells, b"1")
+            os.read(read_end, 1)
+        finally:
+            os._exit(0)
+    os.close(tells)
+    try:
+        if not os.read(answers, 1):
+            raise OSError(1, "no network namespace can be made in the container's user namespace")
+        made = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(made, CLONE_NEWNET)
+        finally:
+            os.close(made)
+    finally:
+        for fd in (read_end, write_end, answers):
+            os.close(fd)
+        os.waitpid(pid, 0)
+
+
 def enter_user_namespace(fd: int) -> None:
     """Become id 0 with all capabilities inside the user namespace ``fd``; the ids outside stay what they are."""
     setns(fd, CLONE_NEWUSER)

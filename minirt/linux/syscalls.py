@@ -34,6 +34,7 @@ __all__ = [
     "prctl",
     "seccomp_listen",
     "seccomp_load",
+    "set_file_ids",
     "setdomainname",
     "setns",
     "umount",
@@ -59,6 +60,7 @@ _SYS_LANDLOCK_ADD_RULE = 445
 
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_IDMAP = 0x00100000
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 
 # PyDLL keeps the interpreter's lock: these calls do not block, and a raw clone must not happen without it.
@@ -186,6 +188,12 @@ def setdomainname(name: str) -> None:
     _check(_libc.setdomainname(data, ctypes.c_size_t(len(data))))
 
 
+def set_file_ids(uid: int, gid: int) -> None:
+    """setfsuid(2) and setfsgid(2): who this thread is to file systems. Both never say that they failed."""
+    _libc.setfsgid(ctypes.c_int(gid))
+    _libc.setfsuid(ctypes.c_int(uid))
+
+
 def open_tree(path: str, *, clone: bool = True, recursive: bool = True) -> int:
     """A detached copy of the mount at ``path`` (and of those below it), as a descriptor."""
     flags = os.O_CLOEXEC | (1 if clone else 0) | (_AT_RECURSIVE if clone and recursive else 0)
@@ -198,9 +206,16 @@ def move_mount(fd: int, target_fd: int, path: str | None = None) -> None:
     _call(_SYS_MOVE_MOUNT, _long(fd), b"", _long(target_fd), b"", _long(flags), path=path)
 
 
-def mount_setattr(fd: int, *, add: int = 0, propagation: int = 0, recursive: bool = False) -> None:
-    """Add attributes (``MOUNT_ATTR_*``) to the mount ``fd``; those it has stay, as they may be locked."""
-    attributes = (ctypes.c_uint64 * 4)(add, 0, propagation, 0)
+def mount_setattr(
+    fd: int, *, add: int = 0, propagation: int = 0, recursive: bool = False, id_map: int | None = None
+) -> None:
+    """Add attributes (``MOUNT_ATTR_*``) to the mount ``fd``; those it has stay, as they may be locked.
+
+    ``id_map`` is a user namespace: files look as if its ids were those on the disk.
+    """
+    if id_map is not None:
+        add |= _MOUNT_ATTR_IDMAP
+    attributes = (ctypes.c_uint64 * 4)(add, 0, propagation, id_map or 0)
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     _call(_SYS_MOUNT_SETATTR, _long(fd), b"", _long(flags), attributes, _long(ctypes.sizeof(attributes)))
 

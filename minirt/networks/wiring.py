@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from minirt.errors import ContainerNotRunning, SandboxError
 from minirt.linux import links
-from minirt.linux.namespaces import CLONE_NEWNET
+from minirt.linux.namespaces import CLONE_NEWNET, unshare_network
 from minirt.linux.processes import name_process, open_process, start_time
-from minirt.linux.syscalls import setns, unshare
+from minirt.linux.syscalls import setns
 from minirt.networks.claims import drop_claim, networks_of, own
 from minirt.networks.plan import Wiring
 from minirt.networks.ports import Binding
@@ -159,7 +159,7 @@ def keep(arguments: Mapping[str, Any], _root: str | None, fds: list[int]) -> Non
 
 
 def _enter_bridges(wiring: Wiring, place: int) -> None:
-    unshare(CLONE_NEWNET)
+    unshare_network()
     inside = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         links.loopback_up()

@@ -79,11 +79,12 @@ class Sandbox:
         """
         self.machine.check_isolation()
         maps = (self.machine.uid_map, self.machine.gid_map)
-        if (spec.uid_map, spec.gid_map) not in (maps, ((), ())):
+        if (spec.uid_map, spec.gid_map) not in (maps, ((), ())) and not spec.private_ids:
             raise Unsupported("containers of one engine share one user namespace, with the machine's id maps")
         if needed(spec.resources) and not spec.cgroup:
             raise Unsupported("limits need a control group", hint="see `docker info` for what this machine allows")
-        spec = replace(spec, uid_map=maps[0], gid_map=maps[1])
+        if not spec.private_ids:
+            spec = replace(spec, uid_map=maps[0], gid_map=maps[1])
         request = {
             "do": "start", "spec": spec_to_json(spec), "mount_point": self._mount_point, "tracer": self._tracer
         }  # fmt: skip

@@ -19,7 +19,7 @@ from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.doing import doing
 from minirt.sandbox.program import become, enter_directory, run_program, set_limits
 from minirt.sandbox.reaper import split
-from minirt.sandbox.rootfs import build_root, enter_root
+from minirt.sandbox.rootfs import Given, build_root, enter_root
 from minirt.sandbox.terminal import set_window
 from minirt.sandbox.wire import Channel, error_to_json
 
@@ -39,7 +39,14 @@ class Stdio:
 
 
 def run_init(
-    spec: SandboxSpec, stdio: Stdio, status: Channel, mount_point: str, *, user: bool, peer: int | None = None
+    spec: SandboxSpec,
+    stdio: Stdio,
+    status: Channel,
+    mount_point: str,
+    *,
+    user: bool,
+    peer: int | None = None,
+    given: Given | None = None,
 ) -> NoReturn:
     """Build the container around this process, then run its program.
 
@@ -58,7 +65,7 @@ def run_init(
                 if spec.namespaces.own("cgroup"):
                     syscalls.unshare(CLONE_NEWCGROUP)
 
-        root, stubs = build_root(spec, mount_point, user=user, grouped=grouped, peer=peer)
+        root, stubs = build_root(spec, mount_point, user=user, grouped=grouped, peer=peer, given=given)
         if stubs.made:
             status.send({"stubs": stubs.to_json()})
         _name_machine(spec)

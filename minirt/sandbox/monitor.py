@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from minirt.errors import SandboxError
 from minirt.linux import namespaces as ns
 from minirt.linux.cgroups import Group
+from minirt.linux.namespaces import make_user_namespace, own_networks_by
 from minirt.linux.processes import name_process, start_time
 from minirt.linux.syscalls import clone
 from minirt.model.spec import LoopbackNetwork, SandboxSpec, spec_from_json
@@ -27,6 +29,7 @@ from minirt.sandbox.keeper import Keeper
 from minirt.sandbox.log import Log
 from minirt.sandbox.networking import Membership, enter_network
 from minirt.sandbox.owners import Mounted, OwnerKeeper
+from minirt.sandbox.private import clone_private, staging_for
 from minirt.sandbox.sharing import Company, join_peers, new_namespaces
 from minirt.sandbox.terminal import Input
 from minirt.sandbox.traced import Traced, start_traced
@@ -64,16 +67,19 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     try:
         keeper = Keeper(spec)
         plumbing = _plumb(stdio, spec)
+        own_users = make_user_namespace(spec.uid_map, spec.gid_map) if spec.private_ids else None
+        if own_users is not None:
+            own_networks_by(own_users)
         membership = enter_network(spec.network, state_dir)
         keeper.leave = membership.ended
-        started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, user=user)
+        started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, own_users, user=user)
         while True:
             _serve(channel if first else None, spec, keeper, started, plumbing, tracer)
             if not keeper.again():
                 break
             first = False
             plumbing = _plumb(Stdio(None, None, None), spec)
-            started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, user=user)
+            started = _start(spec, plumbing.inner, request["mount_point"], keeper.group, tracer, own_users, user=user)
     except BaseException as error:
         if keeper is not None:
             keeper.refused(error)
@@ -163,7 +169,14 @@ def _plumb(given: Stdio, spec: SandboxSpec) -> Plumbing:
 
 
 def _start(
-    spec: SandboxSpec, stdio: Stdio, mount_point: str, group: Group | None, tracer: str, *, user: bool
+    spec: SandboxSpec,
+    stdio: Stdio,
+    mount_point: str,
+    group: Group | None,
+    tracer: str,
+    own_users: int | None,
+    *,
+    user: bool,
 ) -> Started:
     if tracer:
         return as_started(start_traced(spec, stdio, tracer, os.path.dirname(os.path.dirname(mount_point))))
@@ -178,11 +191,20 @@ def _start(
         flags |= ns.CLONE_NEWNET
     peer = join_peers(spec)
     ours, theirs = Channel.pair()
-    with doing("create the container's namespaces", "see `docker info` for what this machine allows"):
-        pid = clone(flags | signal.SIGCHLD)
-    if pid == 0:
-        run_init(spec, stdio, theirs, mount_point, user=user, peer=peer)
+    if own_users is not None:
+        pid = clone_private(
+            spec, own_users, flags, mount_point, theirs,
+            lambda given: run_init(spec, stdio, theirs, staging_for(), user=True, peer=peer, given=given),
+        )  # fmt: skip
+    else:
+        with doing("create the container's namespaces", "see `docker info` for what this machine allows"):
+            pid = clone(flags | signal.SIGCHLD)
+        if pid == 0:
+            run_init(spec, stdio, theirs, mount_point, user=user, peer=peer)
     theirs.close()
+    if pid == 0:
+        message = ours.receive()
+        raise error_from_json(message[0]["error"]) if message else SandboxError("the container could not be started")
     if peer is not None:
         os.close(peer)
     if group is not None:

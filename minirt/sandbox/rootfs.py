@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
@@ -34,7 +35,7 @@ from minirt.sandbox.devices import fill_dev, set_sysctls
 from minirt.sandbox.doing import doing
 from minirt.sandbox.stubs import Stubs
 
-__all__ = ["Builder", "build_root", "enter_root", "mount_root", "prepare_staging"]
+__all__ = ["Builder", "Given", "build_root", "enter_root", "mount_root", "prepare_staging"]
 
 _NO_SURPRISES = ("nosuid", "nodev", "noexec")
 
@@ -61,8 +62,26 @@ def mount_root(root: RootFilesystem, where: str, *, user: bool) -> None:
         mounts.bind(root.path, fd, where, recursive=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody with more rights has mounted already, to be put in its place: descriptors of detached mounts.
+
+    ``upper`` is where what is written lands; ``binds`` are by target, with whether each is a directory.
+    """
+
+    root: int
+    upper: int
+    binds: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+
 def build_root(
-    spec: SandboxSpec, mount_point: str, *, user: bool, grouped: Callable[[], None], peer: int | None = None
+    spec: SandboxSpec,
+    mount_point: str,
+    *,
+    user: bool,
+    grouped: Callable[[], None],
+    peer: int | None = None,
+    given: Given | None = None,
 ) -> tuple[str, Stubs]:
     """Everything mounted, ready for :func:`enter_root`: the root's path in this namespace, and what was made in it.
 
@@ -73,7 +92,11 @@ def build_root(
         mounts.make_private()
         root = prepare_staging(mount_point)
     with doing("mount the container's root file system"):
-        mount_root(spec.root, root, user=user)
+        if given is None:
+            mount_root(spec.root, root, user=user)
+        else:
+            with opened(root) as fd:
+                mounts.attach(given.root, fd, root)
     for name in ("proc", "dev", "sys"):
         # A link of the image would be followed on the machine as long as this process has not changed its root.
         if os.path.islink(f"{root}/{name}"):
@@ -83,6 +106,9 @@ def build_root(
         with doing("forbid devices outside /dev"):
             mounts.restrict(root, mounts.MOUNT_ATTR_NODEV)
     builder = Builder(spec, root, f"{mount_point}/files", user=user, peer=peer)
+    if given is not None:
+        builder.binds = given.binds
+        builder.stubs.storage = f"/proc/self/fd/{given.upper}"
     builder.mount_kernel_file_systems(grouped)
     builder.mount_files()
     # What a build step's mounts hung on is not part of its layer; a container keeps it, as with docker.
@@ -118,6 +144,7 @@ class Builder:
     def __init__(self, spec: SandboxSpec, root: str, files: str, *, user: bool, peer: int | None) -> None:
         self.spec = spec
         self.peer = peer
+        self.binds: dict[str, tuple[int, bool]] = {}
         self.root = root
         self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.files = files
@@ -166,7 +193,14 @@ class Builder:
                 # A new sysfs shows a network namespace, and this one belongs to the machine: show the machine's.
                 mounts.bind("/sys", fd, "/sys", read_only=True)
                 return
-            mounts.mount_new("sysfs", fd, "/sys", (*_NO_SURPRISES, *(() if writable else ("ro",))))
+            try:
+                mounts.mount_new("sysfs", fd, "/sys", (*_NO_SURPRISES, *(() if writable else ("ro",))))
+            except PermissionError:
+                if not self.user:
+                    raise
+                # The network of a container that has other ids.
+                mounts.bind("/sys", fd, "/sys", read_only=True)
+                return
         with doing("mount /sys/fs/cgroup"):
             self.mount_cgroups(read_only=not writable)
 
@@ -242,6 +276,12 @@ class Builder:
         return f"{self.files}/{what}-{self.count}"
 
     def mount_bind(self, mount: BindMount) -> None:
+        if mount.target in self.binds:
+            detached, directory = self.binds[mount.target]
+            with self.at(mount.target, directory=directory) as fd:
+                self.check_place(fd, mount.target)
+                mounts.attach(detached, fd, mount.target)
+            return
         self.bind_at(
             mount.source,
             mount.target,
