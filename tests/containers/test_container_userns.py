@@ -112,9 +112,10 @@ def test_volumes_are_mapped_and_directories_of_the_machine_are_not(mapped: Engin
 def test_nothing_of_the_machines_root_is_within_reach(mapped: Engine) -> None:
     """Even with every capability, the machine's settings, devices and files stay closed."""
     script = (
-        "mkdir -p /tmp /mnt; echo x > /proc/sys/kernel/hostname 2>/dev/null && echo renamed; echo 1 > /proc/sys/vm/swappiness 2>/dev/null"
-        " && echo tuned; mknod /tmp/sda b 8 0 2>/dev/null && echo node; mount -t tmpfs x /mnt 2>/dev/null && echo mounted;"
-        " cat /proc/1/environ > /dev/null && echo own; kill -0 1 && echo alive"
+        "mkdir -p /tmp /mnt; echo x > /proc/sys/kernel/hostname 2>/dev/null && echo renamed;"
+        " echo 1 > /proc/sys/vm/swappiness 2>/dev/null && echo tuned; mknod /tmp/sda b 8 0 2>/dev/null && echo node;"
+        " mount -t tmpfs x /mnt 2>/dev/null && echo mounted; cat /proc/1/environ > /dev/null && echo own;"
+        " kill -0 1 && echo alive"
     )
     before = Path("/proc/sys/vm/swappiness").read_text()
     told = _output(
