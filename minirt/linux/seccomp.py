@@ -27,11 +27,12 @@ _NEWEST = 466  # removexattrat(2)
 # capability that opens them -> (number on x86_64, number on aarch64); None: there is no such call.
 _GUARDED: dict[str, tuple[tuple[int | None, int | None], ...]] = {
     # bpf fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree
-    # perf_event_open quotactl quotactl_fd setdomainname sethostname setns umount2 unshare
+    # perf_event_open quotactl quotactl_fd setdomainname sethostname setns umount2 unshare lsm_get_self_attr
+    # lsm_set_self_attr lsm_list_modules
     "CAP_SYS_ADMIN": (
         (321, 280), (300, 262), (431, 431), (432, 432), (430, 430), (433, 433), (212, 18), (165, 40), (442, 442),
         (429, 429), (428, 428), (298, 241), (179, 60), (443, 443), (171, 162), (170, 161), (308, 268), (166, 39),
-        (272, 97),
+        (272, 97), (459, 459), (460, 460), (461, 461),
     ),
     "CAP_SYSLOG": ((103, 116),),  # syslog
     "CAP_SYS_BOOT": ((169, 142),),  # reboot
@@ -42,16 +43,16 @@ _GUARDED: dict[str, tuple[tuple[int | None, int | None], ...]] = {
     "CAP_SYS_RAWIO": ((172, None), (173, None)),  # iopl ioperm
     "CAP_SYS_TIME": ((164, 170), (227, 112)),  # settimeofday clock_settime
     "CAP_SYS_TTY_CONFIG": ((153, 58),),  # vhangup
-    # get_mempolicy mbind set_mempolicy set_mempolicy_home_node move_pages migrate_pages
-    "CAP_SYS_NICE": ((239, 236), (237, 235), (238, 237), (450, 450), (279, 239), (256, 238)),
+    # get_mempolicy mbind set_mempolicy set_mempolicy_home_node
+    "CAP_SYS_NICE": ((239, 236), (237, 235), (238, 237), (450, 450)),
     "CAP_DAC_READ_SEARCH": ((304, 265),),  # open_by_handle_at
     # Never: add_key keyctl request_key kexec_load kexec_file_load pivot_root swapon swapoff sysfs _sysctl uselib
     # userfaultfd ustat create_module get_kernel_syms query_module nfsservctl io_uring_setup/_enter/_register
-    # lsm_get_self_attr lsm_set_self_attr lsm_list_modules
+    # move_pages migrate_pages
     "": (
         (248, 217), (250, 219), (249, 218), (246, 104), (320, 294), (155, 41), (167, 224), (168, 225), (139, None),
         (156, None), (134, None), (323, 282), (136, None), (174, None), (177, None), (178, None), (180, 42),
-        (425, 425), (426, 426), (427, 427), (459, 459), (460, 460), (461, 461),
+        (425, 425), (426, 426), (427, 427), (279, 239), (256, 238),
     ),
 }  # fmt: skip
 _CLONE, _CLONE3 = (220 if _ARM else 56), 435
