@@ -98,10 +98,16 @@ class Network:
         """Put a container on it, now and at each later start. Raises ContainerNotFound, Conflict, InvalidSpec."""
         record = self._record(container)
         self._engine.lifecycle.connect(record, self.stored, tuple(aliases or ()), ipv4_address or "")
+        self._note("connect", container=record.id)
 
     def disconnect(self, container: Container | str, *, force: bool = False) -> None:
         """Take a container off it. Raises ContainerNotFound, Conflict."""
-        self._engine.lifecycle.disconnect(self._record(container), self.stored)
+        record = self._record(container)
+        self._engine.lifecycle.disconnect(record, self.stored)
+        self._note("disconnect", container=record.id)
+
+    def _note(self, action: str, **more: str) -> None:
+        self._engine.journal.write("network", action, self.id, {"name": self.name, "type": self.stored.driver, **more})
 
     def _record(self, container: Container | str) -> Any:
         shelf = self._engine.lifecycle.shelf
@@ -110,6 +116,7 @@ class Network:
     def remove(self) -> None:
         """Raises Conflict while containers are on it."""
         self._engine.lifecycle.networks.remove(self.id)
+        self._note("destroy")
 
 
 class NetworkCollection:
@@ -144,7 +151,9 @@ class NetworkCollection:
         stored = self._engine.lifecycle.networks.create(
             name, created=now(), subnet=subnet, gateway=gateway, ip_range=ip_range, internal=internal, labels=labels
         )
-        return Network(self._engine, stored)
+        network = Network(self._engine, stored)
+        network._note("create")
+        return network
 
     def get(self, name: str) -> Network:
         """By name, id or unique prefix of an id. Raises :class:`NetworkNotFound`."""
@@ -165,7 +174,7 @@ class NetworkCollection:
             if stored.built_in or stored.name in used:
                 continue
             try:
-                networks.remove(stored.name)
+                Network(self._engine, stored).remove()
             except Conflict:
                 continue
             removed.append(stored.name)

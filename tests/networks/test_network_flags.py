@@ -141,3 +141,22 @@ def test_inspect_has_dockers_shape(bridged: Engine, lan: Network) -> None:
     assert {key: type(value) for key, value in lan.attrs.items() if key in theirs} == {
         key: type(value) for key, value in theirs.items()
     }
+
+
+def test_the_journal_tells_of_networks(bridged: Engine, look: Any) -> None:
+    """create, connect, disconnect, destroy, with docker's attributes."""
+    net = bridged.networks.create("told")
+    web = look.sleeper(bridged, "web", network="told")
+    bridged.networks.create("more").connect(web)
+    bridged.networks.get("more").disconnect(web)
+    web.remove(force=True)
+    net.remove()
+    events = [event for event in bridged.journal.read() if event["Type"] == "network"]
+    mine = [(event["Action"], event["Actor"]["Attributes"]) for event in events][-5:]
+    assert mine == [
+        ("create", {"name": "told", "type": "bridge"}),
+        ("create", {"name": "more", "type": "bridge"}),
+        ("connect", {"container": web.id, "name": "more", "type": "bridge"}),
+        ("disconnect", {"container": web.id, "name": "more", "type": "bridge"}),
+        ("destroy", {"name": "told", "type": "bridge"}),
+    ]
