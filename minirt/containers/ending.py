@@ -93,6 +93,7 @@ class Ending:
                 if not processes.wait_end(state, patience, cancel):
                     processes.send(state, _KILL)
                     processes.wait_end(state, _PATIENCE, cancel)
+            processes.wake(state.monitor_pid)
             processes.wait_moment(cancel)
 
     def wait(

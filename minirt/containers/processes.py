@@ -18,7 +18,7 @@ from minirt.errors import InvalidSpec
 from minirt.linux import processes, tracing
 from minirt.model.cancel import Cancel, readable
 
-__all__ = ["members", "parse_signal", "resume", "send", "stop_all", "wait_end", "wait_moment"]
+__all__ = ["members", "parse_signal", "resume", "send", "stop_all", "wait_end", "wait_moment", "wake"]
 
 
 def parse_signal(text: str | int) -> int:
@@ -114,6 +114,13 @@ def resume(state: State) -> None:
         return
     for pid in members(state):
         with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signals.SIGCONT)
+
+
+def wake(pid: int) -> None:
+    """Let a process go on that somebody stopped: a monitor that sleeps could never tell the end of its container."""
+    if pid and _is_stopped(pid):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signals.SIGCONT)
 
 
