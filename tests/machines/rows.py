@@ -79,11 +79,6 @@ ROWS = {
     "home-btrfs": Row(home="/home/disk/home", setup=_disk("btrfs")),
     "home-xfs-copy": Row("bullseye", "copy namespaces", home="/home/disk/home", setup=_disk("xfs")),
     "home-tmpfs": Row(home="/home/tmp/home", setup="mkdir /home/tmp; mount -t tmpfs -o mode=777 none /home/tmp"),
-    "home-ramfs": Row(
-        chosen="copy namespaces",
-        home="/home/ram/home",
-        setup="mkdir /home/ram; mount -t ramfs -o mode=777 none /home/ram; chmod 777 /home/ram",
-    ),
     "home-nfs": Row(chosen="copy namespaces", home="/home/nfs/home", setup=_NFS),
     "home-read-only": Row(
         home="/home/ro/home",
