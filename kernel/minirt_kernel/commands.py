@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import itertools
 import re
 import shlex
 import threading
@@ -12,7 +13,15 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from minirt.errors import ContainerFailed, InvalidReference, Location, MinirtError, NotFound, UsageError
+from minirt.errors import (
+    ContainerFailed,
+    InvalidReference,
+    Location,
+    MinirtError,
+    NotFound,
+    RunFailed,
+    UsageError,
+)
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
 from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
@@ -60,12 +69,13 @@ async def build(runtime: Runtime, cell: DockerfileCell) -> None:
     words = parse_words(cell.options, SOURCE, cell.line - 1) if cell.options else ()
     key, number = runtime.cell_key
     known: list[Link] = []
+    loop = _own_loop()
 
     def job(feed: Feed, cancel: Cancel) -> None:
         link, argv = _linked(runtime, cell, _expanded(runtime, words, feed, cancel), Link(key, _piece(cell, number)))
         known.append(link)
         try:
-            _execute(runtime, feed, cancel, argv, stdin=_bytes(link.text))
+            _execute(runtime, feed, cancel, argv, stdin=_bytes(link.text), screens=_screens(runtime, loop, argv))
         except MinirtError as error:
             if error.where is not None and error.where.source == "Dockerfile":
                 error.where = link.place(error.where)
@@ -142,12 +152,25 @@ async def docker_lines(runtime: Runtime, text: str) -> None:
                 cause="the cell starts with a docker command, so all of its lines are taken as such",
                 hint="Put Python into a cell of its own, and a shell's command behind an exclamation mark.",
             )
-    # Only the kernel's own loop goes on taking what the page says while a command runs.
-    loop = asyncio.get_running_loop() if threading.current_thread() is threading.main_thread() else None
+    loop = _own_loop()
     for line in lines:
         told = await perform(_line_job(runtime, line or (), loop), runtime.presenter)
         if told:
             runtime.page.show({"text/plain": told}, uuid.uuid4().hex, update=False)
+
+
+def _own_loop() -> asyncio.AbstractEventLoop | None:
+    """Only the kernel's own loop goes on taking what the page says while a command runs."""
+    return asyncio.get_running_loop() if threading.current_thread() is threading.main_thread() else None
+
+
+def _screens(runtime: Runtime, loop: asyncio.AbstractEventLoop | None, argv: list[str]) -> NotebookScreens | None:
+    """Terminals in the output, for a command that may want one."""
+    if not _may_have_screen(argv):
+        return None
+    from minirt_kernel.screens import NotebookScreens, fallback
+
+    return NotebookScreens(runtime, loop, fallback(argv, _instead(argv)))
 
 
 def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractEventLoop | None) -> Job[str]:
@@ -155,12 +178,12 @@ def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractE
 
     def job(feed: Feed, cancel: Cancel) -> str:
         argv = _expanded(runtime, words, feed, cancel)
-        if not _may_have_screen(argv):
+        screens = _screens(runtime, loop, argv)
+        if screens is None:
             _execute(runtime, feed, cancel, argv)
             return ""
-        from minirt_kernel.screens import NoLivePage, NotebookScreens, fallback
+        from minirt_kernel.screens import NoLivePage
 
-        screens = NotebookScreens(runtime, loop, fallback(argv, _instead(argv)))
         try:
             _execute(runtime, feed, cancel, argv, screens=screens)
         except NoLivePage as told:
@@ -171,7 +194,9 @@ def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractE
 
 
 def _may_have_screen(argv: list[str]) -> bool:
-    words = [word for word in argv if word != "container"][:1]
+    words = [word for word in argv if word not in ("container", "image", "builder", "buildx")]
+    if words[:1] == ["build"]:
+        return "--on-error=shell" in words or ("--on-error", "shell") in itertools.pairwise(words)
     return words[:1] in (["run"], ["exec"], ["start"], ["attach"], ["debug"])
 
 
@@ -179,6 +204,8 @@ def _instead(argv: list[str]) -> str:
     """What to type where nobody can type on a terminal."""
     words = argv[1:] if argv[0] == "container" else argv
     command, arguments = words[0], words[1:]
+    if command == "build" or "build" in words[:2]:
+        return "docker debug tells what the step had changed; with a COMMAND behind it, runs that."
     _, rest = _split(command, arguments)
     options = [_untyped(word) for word in arguments[: len(arguments) - len(rest)]]
     line = shlex.join(["docker", command, *filter(None, options), *rest])
@@ -230,6 +257,11 @@ def _execute(
             execute(argv, session)
     except ContainerFailed as error:
         raise faults.without_name(error) from None
+    except Exception as error:
+        # A build that failed, and no page for the shell in its files: what failed is what matters.
+        if screens is not None and isinstance(error.__context__, RunFailed) and not isinstance(error, MinirtError):
+            raise error.__context__ from None
+        raise
     finally:
         for stream in (session.stdout, session.stderr):
             cast(CellStream, stream).finish()

@@ -21,6 +21,7 @@ __all__ = [
     "attestation",
     "call_method",
     "entitlement",
+    "error_mode",
     "extra_hosts",
     "limit",
     "memory_size",
@@ -67,6 +68,13 @@ def network_mode(text: str) -> str:
             f'network mode "{text}" not supported by build',
             hint="Use default for a network of their own, host for the machine's, none for no network.",
         )
+    return text
+
+
+def error_mode(text: str) -> str:
+    """What ``--on-error`` may be."""
+    if text not in ("fail", "shell"):
+        raise ValueError(f"invalid mode {text}: must be one of fail, shell")
     return text
 
 

@@ -31,6 +31,7 @@ class Completion:
 _CHOICES = {
     "--pull": ("always", "missing", "never"),
     "--progress": ("auto", "none", "plain", "quiet", "rawjson", "tty"),
+    "--on-error": ("fail", "shell"),
     "--call": ("check", "outline", "targets"),
     "--provenance": ("false",),
     "--sbom": ("false",),

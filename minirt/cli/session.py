@@ -71,6 +71,11 @@ class Session:
         return self.make_engine()
 
     @property
+    def can_have_terminal(self) -> bool:
+        """Whether a program with a terminal could be shown."""
+        return self.interactive or self.screens is not None
+
+    @property
     def has_engine(self) -> bool:
         return "engine" in self.__dict__
 

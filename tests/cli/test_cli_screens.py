@@ -283,3 +283,15 @@ def test_the_keys_to_leave() -> None:
     for wrong in ("", "ctrl-", "ctrl-ä", "ab", "ctrl-p,"):
         with pytest.raises(ValueError, match="unknown character"):
             parse_keys(wrong)
+
+
+def test_a_build_that_fails_opens_a_shell_where_it_failed(window: Callable[..., Window], tmp_path: Path) -> None:
+    """--on-error=shell: the files as the command left them, its directory; then the build's own error and code."""
+    (tmp_path / "Dockerfile").write_text("FROM minirt/base\nWORKDIR /place\nRUN echo half > /half; exit 3\n")
+    one = window("build", "--on-error=shell", "--progress=plain", str(tmp_path))
+    one.until(b"exit ends it", seconds=30)
+    one.until(b"# ")
+    one.type(b"cat /half; pwd; exit 5\n")
+    one.until(b"half\r\n/place")
+    one.until(b"did not complete successfully: exit code: 3")
+    assert one.code() == 1

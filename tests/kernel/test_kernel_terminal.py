@@ -147,3 +147,14 @@ def test_scripts_are_whole_and_local() -> None:
         text = (static / name).read_text()
         assert "import(" not in text.replace("import(address)", "")
         assert "sourceMappingURL" not in text
+
+
+@pytest.mark.parametrize("cell", ["%%dockerfile --on-error=shell\n{}", "docker build --on-error=shell -f Failing ."])
+def test_a_failed_build_without_a_page_says_what_failed(calm: Any, cell: str) -> None:
+    """--on-error=shell where nobody can type: the error of the build, which names docker debug."""
+    text = "FROM minirt/base\nRUN echo half > /half; exit 3\n"
+    calm.run(f"open('Failing', 'w').write({text!r});")
+    reply = calm.run(cell.format(text))
+    assert reply.status == "error"
+    assert "exit code: 3" in reply.error and "docker debug" in reply.error
+    assert calm.run("docker debug cat /half").text() == "half\n"

@@ -13,6 +13,7 @@ from minirt.cli.build_flags import (
     attestation,
     call_method,
     entitlement,
+    error_mode,
     extra_hosts,
     limit,
     memory_size,
@@ -24,8 +25,9 @@ from minirt.cli.build_values import Output, build_contexts, read_output, secrets
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
 from minirt.cli.settings import Settings
+from minirt.cli.tree import load
 from minirt.cli.values import build_arguments, label_pair
-from minirt.errors import PathNotFound, UsageError
+from minirt.errors import PathNotFound, RunFailed, UsageError
 from minirt.model.reference import Reference
 
 if TYPE_CHECKING:
@@ -78,6 +80,10 @@ def _checked_tag(text: str) -> str:
         ),
         switch("--no-cache", "", "Do not use cache when building the image"),
         values("--no-cache-filter", "", "Do not cache specified stages", word="stringArray"),
+        value(
+            "--on-error", "", 'What a failing RUN does: "fail", or "shell": a terminal in the files as it left them',
+            parse=error_mode, default="fail",
+        ),
         values(
             "--output", "o", 'Output destination (format: "type=local,dest=path")', word="stringArray",
             parse=read_output,
@@ -134,8 +140,15 @@ def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     kept = not outputs or any(one.stores for one in outputs)
     mode = _mode(options)
     before = set() if kept else {image.id for image in session.engine.images.list(all=True)}
-    with session.progress(session, "build", names[0] if names else "", mode) as sink:
-        image = session.engine.images.build(**given, tag=names if kept else (), on_event=sink, cancel=session.cancel)
+    try:
+        with session.progress(session, "build", names[0] if names else "", mode) as sink:
+            image = session.engine.images.build(
+                **given, tag=names if kept else (), on_event=sink, cancel=session.cancel
+            )
+    except RunFailed as error:
+        if options["on_error"] == "shell":
+            _open_shell(session, error)
+        raise
     try:
         _deliver(session, image, outputs, names)
         _notes(session, image, options, names)
@@ -143,6 +156,16 @@ def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
         if not kept and image.id not in before:
             session.engine.images.remove(image.id, force=True)
     return 0
+
+
+def _open_shell(session: Session, failure: RunFailed) -> None:
+    """A terminal in the files as the command left them; where there is none to be had, the error says what to type."""
+    if not session.can_have_terminal or session.engine.images.failed_step() is None:
+        return
+    session.complain(f"{failure.what}\nA shell in the files as the command left them; exit ends it.\n")
+    debug = load("debug")
+    with debug.make_context("debug", ["-i", "-t"], obj=session) as context:
+        debug.invoke(context)
 
 
 def _mode(options: dict[str, Any]) -> str:

@@ -42,8 +42,8 @@ def debug(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
         session.print(_summary(session, image, step, options["before"]))
         return 0
     terminal = options["tty"] or (not arguments and session.interactive)
-    # The rest is docker run's, terminals included; with the machine's network, which a RUN has, too.
-    words = ["--rm", "--network", "host"]
+    # The rest is docker run's, terminals included; its default network is a RUN's, too.
+    words = ["--rm"]
     words += ["-i"] if options["interactive"] or terminal else []
     words += ["-t"] if terminal else []
     run = load("run")
