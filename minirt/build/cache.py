@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -152,11 +152,27 @@ class BuildCache:
         """Bytes of the layers in the cache, each counted once."""
         return sum({step.layer.diff_id: step.layer.descriptor.size for _, step in self._all()}.values())
 
-    def prune(self, *, unused_for: float = 0.0, keep_bytes: int = 0, spare: Container[Digest] = frozenset()) -> Pruned:
+    def description(self, key: str) -> str:
+        """In a few words, what the step was; empty if the record is gone."""
+        values = ((_read(self._step(key)) or {}).get("inputs") or {}).get("values") or {}
+        if "command" in values:
+            return f"mount / from exec {' '.join(json.loads(values['command']))}"
+        if "workdir" in values:
+            return f"WORKDIR {values['workdir']}"
+        return f"copy to {values['destination']}" if "destination" in values else ""
+
+    def prune(
+        self,
+        *,
+        unused_for: float = 0.0,
+        keep_bytes: int = 0,
+        spare: Container[Digest] = frozenset(),
+        wanted: Callable[[str], bool] = lambda _key: True,
+    ) -> Pruned:
         """Forget results not used for ``unused_for`` seconds, the oldest first, until at most ``keep_bytes`` are left.
 
-        Results whose layer is in ``spare`` stay, and do not count. Only records go; the layers' blobs go with the
-        store's next sweep unless an image has them.
+        Results whose layer is in ``spare`` stay, and do not count; those whose key is not ``wanted`` stay, and count.
+        Only records go; the layers' blobs go with the store's next sweep unless an image has them.
         """
         found = list(self._all())
         holders = Counter(step.layer.diff_id for _, step in found)
@@ -165,7 +181,12 @@ class BuildCache:
         removed, gone = [], []
         for used, path, step in sorted(((_used(path), path, step) for path, step in found), key=lambda one: one[0]):
             diff_id = step.layer.diff_id
-            if diff_id in spare or time.time() - used < unused_for or (keep_bytes and left <= keep_bytes):
+            if (
+                diff_id in spare
+                or not wanted(path.stem)
+                or time.time() - used < unused_for
+                or (keep_bytes and left <= keep_bytes)
+            ):
                 continue
             path.unlink(missing_ok=True)
             removed.append(path.stem)

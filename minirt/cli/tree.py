@@ -86,6 +86,7 @@ COMMANDS: Mapping[str, Entry] = {
     "image inspect": _only("inspect", "image_inspect", "Display detailed information on one or more images"),
     "image prune": _only("prune", "image_prune", "Remove unused images"),
     "builder prune": _only("builder", "prune", "Remove build cache"),
+    "builder du": _only("builder", "disk_usage", "Disk usage of the build cache"),
     "container inspect": _only(
         "inspect", "container_inspect", "Display detailed information on one or more containers"
     ),

@@ -145,15 +145,38 @@ class WithBuilds:
             return remote_text(self._engine, name, cancel), name
         return read_dockerfile(context, name)
 
-    def prune_builds(self, *, all: bool = False, unused_for: float = 0.0, keep_storage: int = 0) -> dict[str, Any]:
+    def prune_builds(
+        self,
+        *,
+        all: bool = False,
+        unused_for: float = 0.0,
+        keep_storage: int = 0,
+        max_used: int = 0,
+        min_free: int = 0,
+        types: Sequence[str] = (),
+        ids: Sequence[str] = (),
+    ) -> dict[str, Any]:
         """docker-py's: ``{"CachesDeleted": […], "SpaceReclaimed": bytes}``.
 
-        Without ``all`` only results go whose layers no image has; ``unused_for`` is in seconds, ``keep_storage`` in
-        bytes. What a failed step left goes too, and with ``all`` what ``RUN --mount=type=cache`` keeps.
+        Without ``all`` only results go whose layers no image has; ``unused_for`` is in seconds. Bytes: at least
+        ``keep_storage`` stay, at most ``max_used``, and so many go that ``min_free`` are free on the disk. ``types``
+        are regular and exec.cachemount, ``ids`` beginnings of ids. What a failed step left goes too, and with ``all``
+        what ``RUN --mount=type=cache`` keeps, unless a build is using it.
         """
-        from minirt.engine.build_cache import prune
+        from minirt.engine.build_cache import Selection, prune, room_to_keep
 
-        return prune(self._engine, every=all, unused_for=unused_for, keep_bytes=keep_storage)
+        only = Selection(not types or "regular" in types, not types or "exec.cachemount" in types, tuple(ids))
+        keep = room_to_keep(self._engine, reserved=keep_storage, most=max_used, free=min_free)
+        return prune(self._engine, every=all, unused_for=unused_for, keep_bytes=keep, only=only)
+
+    def cache_records(self) -> list[dict[str, Any]]:
+        """What the build cache holds, one by one, as docker's ``buildx du`` names the fields.
+
+        ``Size`` in bytes, ``LastUsedAt`` in seconds since 1970, ``CreatedAt`` as RFC 3339 or empty.
+        """
+        from minirt.engine.build_cache import records
+
+        return records(self._engine)
 
     def cache_usage(self) -> dict[str, int]:
         """What the build cache holds: ``{"TotalCount", "Active", "Size", "Reclaimable"}``, sizes in bytes.

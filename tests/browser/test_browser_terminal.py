@@ -229,3 +229,16 @@ def test_the_bundle_is_what_its_source_makes() -> None:
     assert "Permission is hereby granted" in bundle
     for word in re.findall(r'type: "(\w+)"', (root / "frontend/terminal.js").read_text()):
         assert word in bundle
+
+
+def test_a_build_that_fails_opens_a_shell_in_its_cell(notebook: Any) -> None:
+    """--on-error=shell: typed on in the files as the step left them; then the cell fails with the build's error."""
+    text = "%%dockerfile --on-error=shell\nFROM minirt/base\nWORKDIR /place\nRUN echo half > /half; exit 3"
+    page = notebook("on-error.ipynb", text)
+    cell = run(page, 1, wait=False)
+    shows(cell, r"^(/place )?#")
+    cell.locator(".xterm").click()
+    page.keyboard.type("cat /half; pwd; exit\n")
+    done(cell)
+    assert "exit code: 3" in cell.inner_text()
+    shot(page, "on-error")

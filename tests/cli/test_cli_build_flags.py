@@ -184,3 +184,27 @@ def test_builder_prune(cli: Teller, context: Path) -> None:
     assert cli.ok("run", "--rm", "held:1", "cat", "/held").out == "held\n"
     assert cli.ok("buildx", "prune", "-af", "--filter", "until=24h").out == "Total reclaimed space: 0B\n"
     assert "invalid filter" in cli("builder", "prune", "-f", "--filter", "until=x").err
+
+
+def test_du_and_prune_by_room_type_and_id(cli: Teller, context: Path) -> None:
+    """``buildx du`` lists what the cache holds; prune keeps what was asked for, and takes what was named."""
+    cli.ok("builder", "prune", "-af")
+    (context / "ctx" / "Dockerfile").write_text("FROM scratch\nWORKDIR /a\nCOPY note /note\nWORKDIR /b\n")
+    cli.ok("build", "-o", "type=cacheonly", "ctx")
+    rows = [json.loads(line) for line in cli.ok("buildx", "du", "--format", "json").out.splitlines()]
+    assert sorted(row["Description"] for row in rows) == ["WORKDIR /a", "WORKDIR /b", "copy to /note"]
+    assert {row["Type"] for row in rows} == {"regular"} and all(row["Reclaimable"] for row in rows)
+    table = cli.ok("buildx", "du").lines
+    assert table[0].split()[:3] == ["ID", "RECLAIMABLE", "SIZE"] and table[-1].startswith("Total:")
+    first = rows[0]["ID"]
+    assert first in cli.ok("builder", "du", "--verbose", "--filter", f"id={first[:8]}").out
+    for kept in ("--reserved-space", "--max-used-space", "--keep-storage"):
+        assert "Total reclaimed space: 0B" in cli.ok("builder", "prune", "-af", kept, "1gb").out
+    assert "Total reclaimed space: 0B" in cli.ok("builder", "prune", "-af", "--min-free-space", "1").out
+    assert "Total reclaimed space: 0B" in cli.ok("builder", "prune", "-af", "--filter", "type=exec.cachemount").out
+    assert first in cli.ok("builder", "prune", "-af", "--filter", f"id={first}", "--verbose").out
+    assert first not in cli.ok("builder", "du").out
+    left = cli.ok("builder", "du").lines
+    cli.ok("builder", "prune", "-af", "--min-free-space", "1000tb")
+    assert len(cli.ok("builder", "du").lines) < len(left)
+    assert "invalid filter 'type=x'" in cli("builder", "prune", "-f", "--filter", "type=x").err

@@ -78,7 +78,6 @@ def test_mistakes(words: Teller, line: str, code: int, first: str, hint: str) ->
         ("run --cpu-quota 1 image", "--cpu-quota of docker run"),
         ("run --ip6 fd00::1 image", "--ip6 of docker run"),
         ("run --sig-proxy=false image", "--sig-proxy=false"),
-        ("build https://example.test/x.git", "does not fetch build contexts"),
     ],
 )
 def test_refused_by_name(words: Teller, line: str, says: str) -> None:
