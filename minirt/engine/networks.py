@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.errors import Conflict, Unsupported
@@ -164,17 +164,21 @@ class NetworkCollection:
         found = self._engine.lifecycle.networks.list()
         return [Network(self._engine, stored) for stored in found if not names or stored.name in names]
 
-    def prune(self) -> dict[str, Any]:
-        """Remove the user's networks that no container names, and what killed containers left of others."""
+    def prune(self, *, wanted: Callable[[Network], bool] = lambda _network: True) -> dict[str, Any]:
+        """Remove the user's networks that no container names, and what killed containers left of others.
+
+        ``wanted`` chooses among them.
+        """
         networks = self._engine.lifecycle.networks
         networks.sweep()
         used = {wish.network for record in self._engine.lifecycle.shelf.all() for wish in record.networks}
         removed = []
         for stored in networks.list():
-            if stored.built_in or stored.name in used:
+            network = Network(self._engine, stored)
+            if stored.built_in or stored.name in used or not wanted(network):
                 continue
             try:
-                Network(self._engine, stored).remove()
+                network.remove()
             except Conflict:
                 continue
             removed.append(stored.name)

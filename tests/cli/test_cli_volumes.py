@@ -80,3 +80,13 @@ def test_system(cli: Teller) -> None:
     assert cli.ok("system", "df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
     assert cli.ok("version", "--format", "{{.Server.Version}}").out == cli.ok("version", "-f", "{{.Version}}").out
     assert cli.ok("system", "prune", "-f").lines[-1].startswith("Total reclaimed space: ")
+
+
+def test_network_prune_chooses(cli: Teller) -> None:
+    """--filter takes labels and ages; the others stay."""
+    cli.ok("network", "create", "--label", "keep=yes", "kept")
+    cli.ok("network", "create", "gone")
+    assert cli.ok("network", "prune", "-f", "--filter", "until=1h").out == ""
+    assert cli.ok("network", "prune", "-f", "--filter", "label!=keep").lines[:2] == ["Deleted Networks:", "gone"]
+    assert "kept" in cli.ok("network", "ls", "--format", "{{.Name}}").lines
+    cli.ok("network", "rm", "kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minirt.cli.commands.inspect import show
+from minirt.cli.commands.prune import AGE_AND_LABELS, old_enough
 from minirt.cli.common import FORMAT, INSPECT_FORMAT, confirmed, each, filter_flag
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
@@ -194,7 +195,7 @@ def rm(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     "prune",
     "Remove all unused networks",
     flags=[
-        absent("--filter", "", "Provide filter values", word="filter"),
+        filter_flag('Provide filter values (e.g. "until=<timestamp>")', short=""),
         switch("--force", "f", "Do not prompt for confirmation"),
     ],
 )
@@ -202,6 +203,11 @@ def prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     warning = "This will remove all custom networks not used by at least one container."
     if not confirmed(session, warning, options["force"]):
         return
-    removed = session.engine.networks.prune()["NetworksDeleted"]
+    filters = Filters(options["filters"], AGE_AND_LABELS)
+    removed = session.engine.networks.prune(
+        wanted=lambda network: (
+            filters.label_rules(network.stored.labels) and old_enough(filters, network.stored.created)
+        )
+    )["NetworksDeleted"]
     if removed:
         session.print("Deleted Networks:\n" + "".join(f"{name}\n" for name in removed) + "\n")

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from minirt.images.image import StoredImage
     from minirt.images.removal import Removal
 
-__all__ = ["builds_text", "container_prune", "image_prune", "system_prune", "volumes_text"]
+__all__ = [
+    "AGE_AND_LABELS",
+    "builds_text",
+    "container_prune",
+    "image_prune",
+    "old_enough",
+    "system_prune",
+    "volumes_text",
+]
 
 
 def _flags() -> list[Flag]:
@@ -27,21 +35,21 @@ def _flags() -> list[Flag]:
     ]
 
 
-_AGE_AND_LABELS = ("until", "label", "label!")
+AGE_AND_LABELS = ("until", "label", "label!")
 
 
-def _old_enough(filters: Filters, created: str) -> bool:
+def old_enough(filters: Filters, created: str) -> bool:
     limits = [limit for text in filters.wanted("until") if (limit := moment(text))]
     made = parse_time(created)
     return made is None or all(made < limit for limit in limits)
 
 
 def _of_images(filters: Filters) -> Callable[[StoredImage], bool]:
-    return lambda image: filters.label_rules(image.labels) and _old_enough(filters, image.config.created)
+    return lambda image: filters.label_rules(image.labels) and old_enough(filters, image.config.created)
 
 
 def _of_containers(filters: Filters) -> Callable[[Container], bool]:
-    return lambda container: filters.label_rules(container.labels) and _old_enough(filters, container.record.created)
+    return lambda container: filters.label_rules(container.labels) and old_enough(filters, container.record.created)
 
 
 def _every(text: str) -> Flag:
@@ -55,7 +63,7 @@ def image_prune(session: Session, arguments: tuple[str, ...], **options: Any) ->
         warning = "This will remove all images without at least one container associated to them."
     if not confirmed(session, warning, options["force"]):
         return
-    wanted = _of_images(Filters(options["filters"], (*_AGE_AND_LABELS, "dangling")))
+    wanted = _of_images(Filters(options["filters"], (*AGE_AND_LABELS, "dangling")))
     removal = session.engine.images.prune(all=options["every"], wanted=wanted)
     session.print(_images_text(removal) + f"Total reclaimed space: {human_size(removal.bytes)}\n")
 
@@ -64,7 +72,7 @@ def image_prune(session: Session, arguments: tuple[str, ...], **options: Any) ->
 def container_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     if not confirmed(session, "This will remove all stopped containers.", options["force"]):
         return
-    wanted = _of_containers(Filters(options["filters"], _AGE_AND_LABELS))
+    wanted = _of_containers(Filters(options["filters"], AGE_AND_LABELS))
     pruned = session.engine.containers.prune(wanted=wanted)
     session.print(_containers_text(pruned) + f"Total reclaimed space: {human_size(pruned['SpaceReclaimed'])}\n")
 
@@ -89,7 +97,7 @@ def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -
     warning = "This will remove:\n" + "\n".join(f"  - {what}" for what in doomed) + "\n"
     if not confirmed(session, warning, options["force"]):
         return
-    engine, filters = session.engine, Filters(options["filters"], _AGE_AND_LABELS)
+    engine, filters = session.engine, Filters(options["filters"], AGE_AND_LABELS)
     pruned = engine.containers.prune(wanted=_of_containers(filters))
     text, freed = _containers_text(pruned), pruned["SpaceReclaimed"]
     if options["volumes"]:
