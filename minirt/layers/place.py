@@ -19,7 +19,15 @@ from minirt.layers.beneath import Beneath, flags
 from minirt.layers.holes import LEAST_HOLE, write_sparsely
 from minirt.layers.lowers import names_below
 from minirt.layers.metadata import Metadata, metadata_of, put_metadata
-from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, Plain, WhiteoutStyle, is_whiteout_device
+from minirt.layers.styles import (
+    OverlayTrusted,
+    OverlayUser,
+    Owners,
+    Plain,
+    WhiteoutStyle,
+    is_whiteout_mark,
+    make_whiteout,
+)
 from minirt.layers.tar_read import Member
 
 __all__ = ["Place"]
@@ -116,7 +124,7 @@ class Place:
         fd, parent = self._parent(parts)
         found = _lstat(fd, parts[-1])
         if found is None:
-            os.mknod(parts[-1], stat.S_IFCHR, 0, dir_fd=fd)
+            make_whiteout(parts[-1], fd)
         elif stat.S_ISDIR(found.st_mode):
             self.hide_below((*parent, parts[-1]))
 
@@ -167,7 +175,7 @@ class Place:
         found = _lstat(fd, real[-1])
         if found is not None and stat.S_ISDIR(found.st_mode):
             return
-        whiteout = found is not None and not isinstance(self._style, Plain) and is_whiteout_device(found)
+        whiteout = found is not None and not isinstance(self._style, Plain) and is_whiteout_mark(found)
         if found is not None:
             if strict and not whiteout:
                 raise LayerError(f"the layer has entries below {'/'.join(real)!r}, which is not a directory")

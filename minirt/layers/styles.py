@@ -29,6 +29,8 @@ __all__ = [
     "WhiteoutStyle",
     "is_private_xattr",
     "is_whiteout_device",
+    "is_whiteout_mark",
+    "make_whiteout",
     "owners_named",
     "style_named",
 ]
@@ -107,6 +109,24 @@ def owners_named(name: str) -> Owners:
 def is_whiteout_device(status: os.stat_result) -> bool:
     """Whether overlayfs takes this file for a whiteout."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def make_whiteout(name: str, directory: int) -> None:
+    """Mark ``name`` in an unpacked layer as deleted: the device that overlayfs reads.
+
+    Upon an overlayfs, as in a container of docker, the kernel refuses it (EPERM), though it lets anybody make one
+    elsewhere. There the mark is a socket: nothing else in a layer can be one, as a tar cannot hold it, and no overlayfs
+    that would have to understand the mark can be mounted upon another.
+    """
+    try:
+        os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory)
+    except PermissionError:
+        os.mknod(name, stat.S_IFSOCK, dir_fd=directory)
+
+
+def is_whiteout_mark(status: os.stat_result) -> bool:
+    """Whether this entry of an unpacked layer is what :func:`make_whiteout` made."""
+    return is_whiteout_device(status) or stat.S_ISSOCK(status.st_mode)
 
 
 def is_private_xattr(name: str) -> bool:

@@ -13,9 +13,18 @@ from minirt.layers.blob_file import BlobFile
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.pack import pack
-from minirt.layers.styles import OverlayTrusted, OverlayUser, Owners, RealOwners, SideOwners, WhiteoutStyle
+from minirt.layers.styles import (
+    OverlayTrusted,
+    OverlayUser,
+    Owners,
+    RealOwners,
+    SideOwners,
+    WhiteoutStyle,
+    make_whiteout,
+)
 from minirt.layers.tree_changes import Since, tree_changes
 from minirt.linux.birth import birth_ns
+from minirt.linux.paths import opened
 from minirt.snapshots.creators import ROOT, claimed
 from minirt.snapshots.trees import Copier, lay_over, put_on
 from minirt.snapshots.work import _label, _place, _remove
@@ -150,7 +159,7 @@ def _take_out(found: Iterable[Change], base: Path, tree: Path, diff: Path, style
     for change in found:
         place = diff / change.path
         if isinstance(change, Whiteout):
-            os.mknod(place, stat.S_IFCHR, 0)
+            _hide(place)
         elif isinstance(change, Opaque):
             _make_opaque(base / change.path, tree / change.path, place, style)
         elif change.kind == stat.S_IFDIR and change.path:
@@ -165,6 +174,11 @@ def _take_out(found: Iterable[Change], base: Path, tree: Path, diff: Path, style
             put_on(fd, *dressed[path])
         finally:
             os.close(fd)
+
+
+def _hide(place: Path) -> None:
+    with opened(str(place.parent)) as directory:
+        make_whiteout(place.name, directory)
 
 
 def _attributes(directory: Path) -> dict[str, bytes]:
@@ -182,7 +196,7 @@ def _make_opaque(old: Path, new: Path, place: Path, style: WhiteoutStyle) -> Non
     except OSError:
         # A file system without attributes: say it name by name.
         for name in sorted(set(os.listdir(old)) - set(os.listdir(new))):
-            os.mknod(place / name, stat.S_IFCHR, 0)
+            _hide(place / name)
 
 
 def differences(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> list[list[str]]:

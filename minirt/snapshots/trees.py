@@ -14,7 +14,7 @@ from pathlib import Path
 
 from minirt.layers.lowers import is_opaque
 from minirt.layers.metadata import read_xattrs
-from minirt.layers.styles import OVERRIDE_STAT, WhiteoutStyle, is_private_xattr, is_whiteout_device
+from minirt.layers.styles import OVERRIDE_STAT, WhiteoutStyle, is_private_xattr, is_whiteout_mark
 
 __all__ = ["Copier", "lay_over", "put_on"]
 
@@ -40,7 +40,7 @@ def _lay(source: int, target: int, style: WhiteoutStyle, copier: Copier) -> None
             _clear(target, name)
     for entry in _entries(source):
         status = entry.stat(follow_symlinks=False)
-        if is_whiteout_device(status):
+        if is_whiteout_mark(status):
             _clear(target, entry.name)
         elif stat.S_ISDIR(status.st_mode):
             if not _is_directory(target, entry.name):

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from minirt.layers.styles import is_whiteout_mark
+
 __all__ = ["Union", "is_opaque"]
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
@@ -93,7 +95,7 @@ class Union:
                 info = here.lstat()
             except (FileNotFoundError, NotADirectoryError):
                 return False if hides_lower else None
-            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+            if is_whiteout_mark(info):
                 return False
             if index < len(parts) - 1 and not stat.S_ISDIR(info.st_mode):
                 return False  # a file (or link) here replaces the directory below

@@ -51,8 +51,19 @@ print(json.dumps(found))
 """
 
 
+# The home lies on an overlayfs, as in a container of docker; the mount goes with its namespace.
+UPON_OVERLAY = """
+set -e
+home=$1; shift
+for name in lower upper work; do mkdir $home/../$name; done
+chown --reference=$home $home/../upper
+mount -t overlay overlay -o lowerdir=$home/../lower,upperdir=$home/../upper,workdir=$home/../work $home
+exec "$@"
+"""
+
+
 def _smoke(
-    home: Path, *, pod: bool = False, as_root: bool = False, other: bool = False, **forced: str
+    home: Path, *, pod: bool = False, as_root: bool = False, other: bool = False, union: bool = False, **forced: str
 ) -> dict[str, object]:
     changes = (pod or other) and os.geteuid() == 0
     python = _python_for_everybody() if changes else sys.executable
@@ -65,6 +76,8 @@ def _smoke(
     purelib = next(path for path in sys.path if path.endswith("site-packages"))
     command = [python, "-c", SMOKE, str(home / "home"), json.dumps(forced)]
     entry = [python, str(TESTS / "pod.py"), "--user", str(user)] if pod else []
+    if union:
+        entry = ["unshare", "-m", "sh", "-c", UPON_OVERLAY, "sh", str(home), *entry]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS.parent}:{purelib}", "PYTHONDONTWRITEBYTECODE": "1"}
     who = {"user": user, "group": user, "extra_groups": []} if other and changes else {}
     done = subprocess.run([*entry, *command], capture_output=True, text=True, env=env, cwd="/", check=False, **who)
@@ -93,6 +106,15 @@ def test_a_pod_builds_runs_and_commits_the_same_images(open_path: Path) -> None:
     usual = _smoke(open_path / "usual")
     assert (pod["id"], pod["layers"]) == (usual["id"], usual["layers"])
     assert pod["owner"] == usual["owner"] == [[3, 4]]
+
+
+@pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts what a pod's home lies on")
+def test_a_pod_whose_home_is_an_overlay_makes_the_same_images(open_path: Path) -> None:
+    """The kernel lets nobody make a whiteout upon an overlayfs; what is deleted stays deleted all the same."""
+    pod = _smoke(open_path / "pod", pod=True, union=True)
+    usual = _smoke(open_path / "usual")
+    assert (pod["id"], pod["layers"], pod["kept"]) == (usual["id"], usual["layers"], usual["kept"])
 
 
 @pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
