@@ -143,7 +143,8 @@ def _find_target(dockerfile: Dockerfile, target: str) -> Stage:
         raise DockerfileError(
             f'target stage "{target}" could not be found',
             where=dockerfile.stages[-1].base.location,
-            hint=did_you_mean(target, names) or f"The stages are: {', '.join(names) or 'none has a name'}.",
+            hint=did_you_mean(target, names)
+            or (f"The stages are: {', '.join(names)}." if names else "No stage has a name yet: write FROM … AS name."),
         )
     return found
 
@@ -176,14 +177,9 @@ class _Planner:
     def _base(self, stage: Stage, name: str) -> SourceRef | None:
         if name == SCRATCH:
             return None
-        found = self._stage_named(name, before=stage.index)
-        if found is not None:
-            return SourceRef(found.index, name, stage.base.locate_base())
-        return SourceRef(None, name, stage.base.locate_base())
-
-    def _stage_named(self, name: str, *, before: int) -> Stage | None:
-        # FROM takes names only: "FROM 0" is an image called 0, as in BuildKit.
-        return next((one for one in reversed(self.dockerfile.stages[:before]) if one.name == name.lower() != ""), None)
+        # FROM takes names only, and only in lower case: "FROM 0" and "FROM Stage" are images, as in BuildKit.
+        found = self.dockerfile.find_stage(name, before=stage.index) if name == name.lower() else None
+        return SourceRef(None if found is None else found.index, name, stage.base.locate_base())
 
     def _expanded(self, word: str, base: From) -> str:
         expanded = expand(word, self.scope.outer, escape=self.dockerfile.escape, where=base.locate_base())
@@ -225,9 +221,9 @@ class _Planner:
             )
         if name.isascii() and name.isdigit():
             return self._numbered(stage, int(name[:9]), where)
-        found = self._stage_named(name, before=len(self.dockerfile.stages))
+        found = self.dockerfile.find_stage(name)
         if found is not None and found.index >= stage.index:
-            earlier = self._stage_named(name, before=stage.index)
+            earlier = self.dockerfile.find_stage(name, before=stage.index)
             if earlier is None:
                 raise self._too_late(stage, name, found, where)
             found = earlier

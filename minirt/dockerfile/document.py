@@ -55,14 +55,8 @@ class Dockerfile:
     warnings: tuple[Notice, ...] = ()
 
     def find_stage(self, name: str, *, before: int | None = None) -> Stage | None:
-        """A stage by name in any case (the last one of that name wins) or by number, among the first ``before``."""
-        candidates = self.stages[:before]
-        for stage in reversed(candidates):
-            if stage.name and stage.name == name.lower():
-                return stage
-        if name.isascii() and name.isdigit() and int(name[:9]) < len(candidates):
-            return candidates[int(name[:9])]
-        return None
+        """A stage by name in any case, among the first ``before``; the last one of that name wins."""
+        return next((one for one in reversed(self.stages[:before]) if one.name == name.lower() != ""), None)
 
     def instructions(self) -> tuple[Instruction, ...]:
         """Every instruction in the order of the file."""

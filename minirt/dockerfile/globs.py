@@ -34,7 +34,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """A function that says whether a path, with slashes and no leading one, matches. Raises :class:`BadPattern`."""
     tokens = _tokens(pattern)
     if all(token.kind == "char" and len(token.regex) == 1 for token in tokens):
-        return pattern.__eq__
+        return "".join(token.regex for token in tokens).__eq__
     if sum(token.kind == "dirs" for token in tokens) > _DEEP_LIMIT:
         return _Automaton(tokens).match
     compiled = re.compile(_regex(tokens), re.DOTALL)

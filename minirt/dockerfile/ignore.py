@@ -70,7 +70,7 @@ class Ignore:
     @classmethod
     def of(cls, patterns: Iterable[str]) -> Ignore:
         """From ``--exclude`` flags. Raises :class:`BadPattern` (a ValueError)."""
-        return cls(_pattern(text, 0) for text in patterns)
+        return cls(_pattern(text, 0, rooted=False) for text in patterns)
 
     def excludes(self, path: str, is_dir: bool = False) -> bool:
         """Whether ``path`` (relative to the context, with slashes) is left out.
@@ -102,17 +102,28 @@ class Ignore:
         return found
 
     def _matches(self, path: str) -> tuple[bool, ...]:
-        """For each pattern, whether it matches the path or a directory above it."""
+        """For each pattern, whether it matches the path or a directory above it.
+
+        A pattern that could change nothing is not asked: a ``!`` while the path is kept, another while it is left out.
+        So ``!dir`` says nothing of what is in dir unless dir itself was left out (moby/patternmatcher has it so).
+        """
         above, _, _ = path.rpartition("/")
         inherited = self._directory(above) if above else (False,) * len(self.patterns)
-        return tuple(already or one.matches(path) for already, one in zip(inherited, self.patterns, strict=True))
+        found, excluded = [], False
+        for already, one in zip(inherited, self.patterns, strict=True):
+            matched = already or (one.includes == excluded and one.matches(path))
+            found.append(matched)
+            excluded = not one.includes if matched else excluded
+        return tuple(found)
 
 
-def _pattern(text: str, line: int) -> IgnorePattern:
+def _pattern(text: str, line: int, *, rooted: bool = True) -> IgnorePattern:
+    """``rooted``: a slash in front means the top; without it, it means that nothing matches."""
     includes = text.startswith("!")
     body = text[1:].strip(GO_SPACE) if includes else text
     if not body:
         raise BadPattern('illegal exclusion pattern: "!"')
     body = posixpath.normpath(body)
-    body = body.lstrip("/") or "/"
+    if rooted:
+        body = body.lstrip("/") or "/"
     return IgnorePattern(body, includes, line, matcher(body))

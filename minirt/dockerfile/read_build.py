@@ -86,19 +86,16 @@ def _transfer(request: Request) -> tuple[tuple[str, ...], str, tuple[InlineFile,
         if words:
             what += ", but only one was provided. Destination could not be determined"
         raise request.error(what, hint=f"Write {keyword} {words[0] if words else 'source'} /a/path/")
-    heredocs = request.statement.heredocs
-    if not heredocs:
-        return words[:-1], words[-1], ()
     if is_heredoc_word(words[-1]):
         raise request.error(f"{keyword} cannot accept a heredoc as a destination", request.last_span())
-    by_name = {heredoc.name: heredoc for heredoc in heredocs}
+    by_name = {heredoc.name: heredoc for heredoc in request.statement.heredocs}
     files, sources = [], []
     for word in words[:-1]:
         opened = parse_heredoc(word) if "<<" in word else None
         if opened is None:
             sources.append(word)
-        elif opened.name in by_name:
-            filled = by_name[opened.name]
+        else:  # in JSON form the word has no lines to itself, and BuildKit makes an empty file
+            filled = by_name.get(opened.name, opened)
             files.append(InlineFile(filled.name, filled.body, filled.expand))
     return tuple(sources), words[-1], tuple(files)
 

@@ -78,7 +78,7 @@ def read_expose(request: Request) -> Expose:
     words = at_blanks(request.arguments)
     if not words:
         raise request.error("EXPOSE requires at least one argument")
-    return Expose(request.origin, words)
+    return Expose(request.origin, tuple(sorted(words)))  # as BuildKit, which sorts before it expands
 
 
 def read_volume(request: Request) -> Volume:

@@ -150,7 +150,6 @@ class _Work:
             files=files,
             chown=self.text(one.chown),
             chmod=self.text(one.chmod),
-            exclude=self.texts(one.exclude),
         )
         return replace(done, checksum=self.text(done.checksum)) if isinstance(done, Add) else done
 

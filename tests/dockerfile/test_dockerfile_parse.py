@@ -27,7 +27,7 @@ def test_stages_and_meta_args_are_separated() -> None:
     assert [arg.args[0].name for arg in dockerfile.meta_args] == ["V"]
     assert [(stage.name, len(stage.instructions)) for stage in dockerfile.stages] == [("one", 1), ("", 0)]
     assert dockerfile.find_stage("ONE") is dockerfile.stages[0]
-    assert dockerfile.find_stage("1") is dockerfile.stages[1]
+    assert dockerfile.find_stage("1") is None
     assert dockerfile.find_stage("one", before=0) is None
 
 

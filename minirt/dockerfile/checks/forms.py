@@ -29,7 +29,7 @@ __all__ = ["check_forms"]
 _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
 )
-_NO_SECRET = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
+_NO_SECRET = re.compile(r"(?:_|^)public(?:_|$)", re.IGNORECASE)
 _TO_PREVENT = "to prevent unintended behavior related to OS signals"
 _NEEDS_A_SHELL = re.compile(r"[$&|;<>()`*?\[\]{}~'\"\\#=\n]")
 

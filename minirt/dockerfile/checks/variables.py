@@ -9,7 +9,7 @@ from minirt.dockerfile.checks.findings import Finding
 from minirt.dockerfile.checks.walk import Subject, step_of
 from minirt.dockerfile.document import Stage
 from minirt.dockerfile.expansion import Expanded, expand
-from minirt.dockerfile.instructions import Add, Arg, Copy, Env, From, Instruction, Workdir
+from minirt.dockerfile.instructions import Add, Arg, Copy, Env, Expose, From, Instruction, Workdir
 from minirt.dockerfile.substitution import expand_instruction
 from minirt.dockerfile.suggest import nearest
 from minirt.errors import DockerfileError, InvalidPlatform, InvalidReference, Location
@@ -72,9 +72,10 @@ def check_variables(subject: Subject) -> Iterator[Finding]:
         for stage in subject.dockerfile.stages:
             base = expand(stage.base.base, outer, escape=subject.dockerfile.escape)
             yield from _check_from(subject, stage, base, outer, defaults)
-            scope = scopes[base.text.lower()].copy() if base.text.lower() in scopes else _fresh(subject, stage)
+            scope = scopes[base.text].copy() if base.text in scopes else _fresh(subject, stage)
             yield from _follow(subject, stage, scope, outer)
-            scopes[str(stage.index)] = scopes[stage.name or str(stage.index)] = scope
+            if stage.name:
+                scopes[stage.name] = scope
     except DockerfileError:
         return
 
@@ -164,7 +165,8 @@ def _follow(subject: Subject, stage: Stage, scope: _Scope, outer: Mapping[str, s
         step = step_of(stage.index, index)
         given = _given(written, {**outer, **subject.build_args}, subject.build_args)
         done = expand_instruction(written, scope.variables, escape=subject.dockerfile.escape, build_args=given)
-        for name in done.undefined:
+        # BuildKit looks at the variables of EXPOSE too, and says nothing of them.
+        for name in () if isinstance(written, Expose) else done.undefined:
             if name not in scope.declared and name not in _SPECIAL:
                 yield _undefined(written, name, scope, step)
         yield from _apply(done.instruction, scope, step)

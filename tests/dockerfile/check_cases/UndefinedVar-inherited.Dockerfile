@@ -1,7 +1,7 @@
 FROM a:1 AS base
 ENV A=1
 ARG B=2
-FROM base
+FROM base AS one
 LABEL a=$A b=$B
-FROM 0
+FROM one
 LABEL c=$A
