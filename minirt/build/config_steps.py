@@ -38,7 +38,16 @@ from minirt.dockerfile import (
 )
 from minirt.errors import DockerfileError
 
-__all__ = ["apply_config", "argv", "copy_text", "join_workdir", "run_text", "set_variable", "with_label"]
+__all__ = [
+    "apply_config",
+    "argv",
+    "copy_text",
+    "join_workdir",
+    "next_workdir",
+    "run_text",
+    "set_variable",
+    "with_label",
+]
 
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 
@@ -71,8 +80,16 @@ def with_label(state: StageState, labels: Mapping[str, str]) -> StageState:
     return replace(state, config=replace(state.config, labels=merged))
 
 
+def next_workdir(current: str, path: str) -> str:
+    """What WORKDIR makes of the working directory: an absolute path as it is written, dots and slashes included.
+
+    Source: BuildKit's ``util/system``, ``NormalizeWorkdir``.
+    """
+    return path if path.startswith("/") else join_workdir(current, path)
+
+
 def join_workdir(current: str, path: str) -> str:
-    """WORKDIR's new directory: absolute, without dots, without a slash at the end."""
+    """The path from the working directory: absolute, without dots, without a slash at the end."""
     joined = posixpath.normpath(posixpath.join(current or "/", path))
     return "/" + joined.lstrip("/")
 
@@ -113,7 +130,7 @@ def _label(state: StageState, one: Label) -> StageState:
 
 
 def _workdir(state: StageState, one: Workdir) -> StageState:
-    path = join_workdir(state.config.working_dir, one.path)
+    path = next_workdir(state.config.working_dir, one.path)
     return state.configured(replace(state.config, working_dir=path), f"WORKDIR {path}")
 
 

@@ -22,7 +22,7 @@ from minirt.build.selection import Item
 from minirt.layers.holes import data_ranges
 from minirt.store.files import atomic_write
 
-__all__ = ["ContentDigest", "FileHashes", "digest_items"]
+__all__ = ["ContentDigest", "FileHashes", "digest_items", "one_digest"]
 
 # A file changed so recently may change again within the same tick of the clock that stamps it.
 _SETTLED = 50_000_000  # nanoseconds
@@ -154,6 +154,13 @@ class ContentDigest:
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
+
+
+def one_digest(digests: Sequence[str]) -> str:
+    """Several digests as one, which is still short enough to name a file; "" for none."""
+    if len(digests) < 2:
+        return "".join(digests)
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def digest_items(name: str, items: Sequence[Item], digests: Sequence[str], *, owners: bool = False) -> str:

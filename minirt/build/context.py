@@ -54,7 +54,10 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What an instruction asks of a tree. ``locate`` gives the place of the n-th word, for errors."""
+    """What an instruction asks of a tree. ``locate`` gives the place of the n-th word, for errors.
+
+    ``literal``: the words are names as they are on disk, without wildcards.
+    """
 
     words: tuple[str, ...]
     exclude: tuple[str, ...] = ()
@@ -62,6 +65,7 @@ class Query:
     owners: bool = False
     locate: Callable[[int], Location | None] = lambda _index: None
     what: str = "COPY"
+    literal: bool = False
 
 
 class IgnoreFilter:
@@ -133,9 +137,17 @@ class Tree:
         try:
             if query.parents:
                 return self._with_parents(word, where, exclude)
-            found = list(follow(self.top, word, self.skip))
+            found = [Found(word, word)] if query.literal else list(follow(self.top, word, self.skip))
             if not found and not has_wildcards(word):
                 raise self._not_found(query, word, where)
+            for one in found:
+                if not os.path.lexists(os.path.join(self.top, one.place)):
+                    raise CopyFailed(
+                        f'"/{one.place}" not found in {self.name}',
+                        where=where,
+                        cause=f"{word} names {one.name}, a symbolic link that leads there",
+                        hint="Remove the link, or add a line for it to .dockerignore.",
+                    )
             return [(one, list(walk(self.top, one.place, self.skip, exclude))) for one in found]
         except BadPattern as error:
             raise CopyFailed(f"{word!r} is not a pattern: {error}", where=where) from None
@@ -177,10 +189,13 @@ class Tree:
                 cause="the file exists, but .dockerignore leaves it out of the build context",
                 hint=f"Add a line !{shown.lstrip('/')} at the end of .dockerignore, or remove what hides it.",
             )
-        hint = self._near(word)
+        hint = "" if _end_of_link(self.top, word) else self._near(word)
         return CopyFailed(what, where=where, cause=self._cause(word), hint=hint)
 
     def _cause(self, word: str) -> str:
+        end = _end_of_link(self.top, word)
+        if end:
+            return f"it is a symbolic link to {end}, and {self.name} has nothing there"
         if word.startswith("/") and os.path.lexists(word) and self.hashes is not None:
             return f"{word} exists on the machine, but sources are looked up in {self.name}, not on the machine"
         return "no file or directory has that name there"
@@ -215,6 +230,12 @@ class Tree:
                 hint=f"Allow it with chmod u+r, or add a line {shown} to .dockerignore.",
             )
         return CopyFailed(f"cannot read {shown} in {self.name}: {error.strerror}", where=where)
+
+
+def _end_of_link(top: str, word: str) -> str:
+    """Where the link that ``word`` names points; "" if it is none."""
+    path = os.path.join(top, os.path.normpath("/" + word).lstrip("/"))
+    return os.readlink(path) if os.path.islink(path) else ""
 
 
 def _leads_out(word: str) -> bool:

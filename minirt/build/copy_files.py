@@ -37,6 +37,8 @@ _NO_SUCH_ID = (errno.EINVAL, errno.EPERM)
 class Target:
     """Where and how a COPY writes. ``owner`` None keeps the source's; ``epoch`` (seconds) replaces all times.
 
+    ``parents_mode`` is that of directories which the copy makes on its way: BuildKit gives an octal ``--chmod`` to
+    them too. They are in ``made_parents`` until they are filled, for without root's rights the mode could forbid that.
     ``upper`` is the overlay's upper directory: what is new goes straight into it, which takes a third of the time
     that the overlay takes to make a file. Set it only for a single source, as the overlay does not notice.
     ``packing`` gets every entry as it is written; it wants them in the order of a walk, and ``upper`` set.
@@ -47,6 +49,8 @@ class Target:
     mode: ModeChange | None = None
     epoch: int | None = None
     parents_owner: tuple[int, int] = (0, 0)
+    parents_mode: int = 0o755
+    made_parents: list[str] = field(default_factory=list)
     upper: str | None = None
     packing: EarlyPack | None = None
     links: dict[tuple[int, int], str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from minirt.build.copy_files import Target, copy_packing
+from minirt.build.copy_files import Target, copy_packing, set_times
 from minirt.build.selection import Item
 from minirt.layers.metadata import read_xattrs
 from minirt.snapshots.early import EarlyPack
@@ -23,9 +23,21 @@ def can_pack(items: Sequence[Item]) -> bool:
 
 
 class TreePacking:
-    """``top`` is the destination, open in the overlay's upper directory; ``past`` the names that were in it before."""
+    """``top`` is the destination, open in the overlay's upper directory; ``past`` the names that were in it before.
 
-    def __init__(self, early: EarlyPack, top: int, target: Target, past: frozenset[str], items: Sequence[Item]) -> None:
+    ``timed``: the destination gets the source's time.
+    """
+
+    def __init__(
+        self,
+        early: EarlyPack,
+        top: int,
+        target: Target,
+        past: frozenset[str],
+        items: Sequence[Item],
+        *,
+        timed: bool,
+    ) -> None:
         assert target.upper is not None
         self._early = early
         self._top = os.dup(top)
@@ -33,6 +45,8 @@ class TreePacking:
         self._prefix = "" if place == "." else f"{place}/"
         if any("/" not in item.path and (item.path not in past or not stat.S_ISDIR(item.mode)) for item in items[1:]):
             os.utime(top)
+        if timed:
+            set_times(target, top, items[0])
         found = os.fstat(top)
         self._times = (found.st_atime_ns, found.st_mtime_ns)
         early.begin()

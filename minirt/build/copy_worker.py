@@ -4,7 +4,7 @@ The list of files comes from :mod:`minirt.build.selection`; here they are writte
 write out of it: the destination's links are followed within the root first, and everything below is made by
 descriptor without following links. Semantics are BuildKit's (fsutil ``copy.Copy``): a directory means its contents,
 a trailing slash means "into", parents are made 0755 with the owner of ``--chown``, nested directories that exist
-take the source's mode.
+take the source's mode, and the destination itself takes only its time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from minirt.build.copy_packing import TreePacking
 from minirt.build.selection import Item
 from minirt.errors import CopyFailed
 
-__all__ = ["copy_found", "make_directories"]
+__all__ = ["close_directories", "copy_found", "make_directories"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FEW = 32
 
 
-def make_directories(target: Target, path: str, mode: int = 0o755) -> str:
-    """Like ``mkdir -p`` in the image: new directories belong to ``parents_owner``. Returns the full path.
+def make_directories(target: Target, path: str) -> str:
+    """Like ``mkdir -p`` in the image: new directories have ``parents_owner`` and ``parents_mode``.
+
+    Returns the full path.
 
     Raises :class:`CopyFailed` if a file is in the way.
     """
@@ -43,18 +45,30 @@ def make_directories(target: Target, path: str, mode: int = 0o755) -> str:
             cause=f"{_shown(target, here)} is in the way and is not a directory",
         )
     for new in reversed(missing):
-        os.mkdir(new, mode)
-        os.chmod(new, mode)
-        set_owner(new, target.parents_owner, mode)
+        os.mkdir(new, 0o755)
+        os.chmod(new, 0o755)
+        set_owner(new, target.parents_owner, target.parents_mode)
+        target.made_parents.append(new)
         if target.epoch is not None:
             os.utime(new, ns=(target.epoch * 10**9,) * 2)
     return full
 
 
-def copy_found(target: Target, source: str, name: str, items: Sequence[Item], destination: str) -> None:
+def close_directories(target: Target) -> None:
+    """Give the directories that were made on the way their mode."""
+    if target.parents_mode != 0o755:
+        for path in reversed(target.made_parents):
+            os.chmod(path, target.parents_mode)
+    target.made_parents.clear()
+
+
+def copy_found(
+    target: Target, source: str, name: str, items: Sequence[Item], destination: str, *, timed: bool = True
+) -> None:
     """Copy one source (the file or directory at ``source``, called ``name``) to ``destination`` in the image.
 
-    ``destination`` is absolute; with a trailing slash it is a directory. Raises :class:`CopyFailed`.
+    ``destination`` is absolute; with a trailing slash it is a directory. ``timed``: a destination that gets a
+    directory's contents gets its time too. Raises :class:`CopyFailed`.
     """
     target.links.clear()
     top = items[0]
@@ -62,7 +76,7 @@ def copy_found(target: Target, source: str, name: str, items: Sequence[Item], de
     make_directories(target, destination if into else os.path.dirname(destination))
     full = target.place(destination)
     if stat.S_ISDIR(top.mode):
-        _copy_tree(target, source, items, full)
+        _copy_tree(target, source, items, full, timed)
         return
     if os.path.isdir(full):
         full = os.path.join(full, name)  # a link of that name is replaced, not followed, as any file is
@@ -80,7 +94,8 @@ class _Level:
     """A directory that is being filled.
 
     ``made`` is it, ``past`` the names that were in it before us. ``direct`` is where new names are made: the
-    same directory in the overlay's upper one, or ``made`` again. ``finish``: it gets the source's mode and times.
+    same directory in the overlay's upper one, or ``made`` again. The ``top`` keeps its owner and mode, and is ``timed``
+    like its source.
     """
 
     path: str
@@ -88,7 +103,8 @@ class _Level:
     made: int
     past: frozenset[str]
     item: Item
-    finish: bool
+    top: bool = False
+    timed: bool = True
     direct: int = -1
     waiting: list[Item] = field(default_factory=list)
 
@@ -112,12 +128,12 @@ def _upper_twin(target: Target, made: int) -> int:
     return os.open(os.path.join(target.upper, path), _DIRECTORY)
 
 
-def _copy_tree(target: Target, source: str, items: Sequence[Item], full: str) -> None:
-    levels = [_enter_top(target, source, items[0], full)]
+def _copy_tree(target: Target, source: str, items: Sequence[Item], full: str, timed: bool) -> None:
+    levels = [_enter_top(target, source, items[0], full, timed)]
     packing = None
     try:
         if target.packing is not None:
-            packing = TreePacking(target.packing, levels[0].new(target), target, levels[0].past, items)
+            packing = TreePacking(target.packing, levels[0].new(target), target, levels[0].past, items, timed=timed)
         for item in items[1:]:
             directory, _, name = item.path.rpartition("/")
             while levels[-1].path != directory:
@@ -151,14 +167,14 @@ def _copy_entry(target: Target, level: _Level, name: str, item: Item, packing: T
         packing.entry(item, level.new(target), name)
 
 
-def _enter_top(target: Target, source: str, item: Item, full: str) -> _Level:
-    """The destination itself: made 0755 if it is missing, and left as it is if it is there (BuildKit does both)."""
+def _enter_top(target: Target, source: str, item: Item, full: str, timed: bool) -> _Level:
+    """The destination itself: made like a parent if it is missing, and left as it is if it is there."""
     if os.path.lexists(full) and not os.path.isdir(full):
         raise _not_a_directory(target, full)
     make_directories(target, os.path.relpath(full, target.root))
     source_fd = os.open(source, _DIRECTORY)
     made = os.open(full, _DIRECTORY)
-    return _Level("", source_fd, made, frozenset(os.listdir(made)), item, finish=False)
+    return _Level("", source_fd, made, frozenset(os.listdir(made)), item, top=True, timed=timed)
 
 
 def _enter(target: Target, level: _Level, name: str, item: Item, packing: TreePacking | None) -> _Level:
@@ -174,7 +190,7 @@ def _enter(target: Target, level: _Level, name: str, item: Item, packing: TreePa
         raise
     source = os.open(name, _DIRECTORY, dir_fd=level.source)
     past = frozenset() if fresh else frozenset(os.listdir(made))
-    entered = _Level(item.path, source, made, past, item, finish=True, direct=made if fresh else -1)
+    entered = _Level(item.path, source, made, past, item, direct=made if fresh else -1)
     if packing is not None:
         dress(target, made, item, directory=True)
         packing.directory(item, entered.new(target))
@@ -184,9 +200,10 @@ def _enter(target: Target, level: _Level, name: str, item: Item, packing: TreePa
 def _leave(target: Target, level: _Level, packing: TreePacking | None) -> None:
     """Times last: filling a directory changes its time."""
     _copy_waiting(target, level)
-    if level.finish and packing is not None:
-        set_times(target, level.made, level.item)
-    elif level.finish:
+    if level.top or packing is not None:
+        if level.timed:
+            set_times(target, level.made, level.item)
+    else:
         dress(target, level.made, level.item, directory=True)
     level.close()
     target.files += 1

@@ -54,11 +54,7 @@ def download(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gather
         )
     path.chmod(0o600)
     os.utime(path, (modified, modified))
-    return Tree(str(where), source, None, FileHashes(None)).gather(Query((_literal(name),)))
-
-
-def _literal(name: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)
+    return Tree(str(where), source, None, FileHashes(None)).gather(Query((name,), literal=True))
 
 
 def _fetch(source: str, path: Path, place: Location, cancel: Cancel | None) -> tuple[str, float]:

@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from minirt.build.copy_files import Target, items_from_json, set_owner
 from minirt.build.copy_packing import can_pack
-from minirt.build.copy_worker import copy_found, make_directories
+from minirt.build.copy_worker import close_directories, copy_found, make_directories
 from minirt.build.modes import ModeChange
 from minirt.build.room import check_room
 from minirt.build.selection import Found, Item
-from minirt.errors import InvalidSpec
+from minirt.errors import CopyFailed, InvalidSpec
 from minirt.snapshots.early import EarlyPack
 from minirt.snapshots.union import Union
 from minirt.snapshots.users import lookup_user
@@ -33,7 +36,7 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
     os.umask(0)
     root = _root(root_dir)
     target = _target(arguments, root)
-    with storage_errors(f"copying to {arguments['destination']}"):
+    with _image_errors(root, arguments["destination"]), storage_errors(f"copying to {arguments['destination']}"):
         sources = list(_sources(arguments, root, fds))
         target.upper = arguments["upper"] if len(sources) == 1 else None
         for top, found, items in sources:
@@ -42,6 +45,7 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
                 _transfer_one(arguments, target, top, found, items)
             if arguments.get("whole") and found.place and stat.S_ISDIR(items[0].mode):
                 _dress_top(target, root, items[0])
+        close_directories(target)
     unknown = [] if not arguments["chown"] else unknown_names(arguments["chown"], root)
     return {"files": target.files, "bytes": target.bytes, "unknown": unknown}
 
@@ -50,7 +54,8 @@ def transfer(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) ->
 def _packing(arguments: dict[str, Any], target: Target, items: Sequence[Item]) -> Iterator[None]:
     """Have the layer packed while a single tree is written, where that can be."""
     early = arguments.get("early")
-    if target.upper is None or early is None or not can_pack(items):
+    # What is packed has its mode already, and parents get theirs last.
+    if target.upper is None or early is None or target.parents_mode != 0o755 or not can_pack(items):
         yield
         return
     with EarlyPack.of(early, arguments["epoch"]) as target.packing:
@@ -63,10 +68,13 @@ def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Fo
         from minirt.build.unpack import is_archive, unpack
 
         if is_archive(source):
-            place = make_directories(target, arguments["destination"])
+            parents = replace(target, parents_mode=0o755, made_parents=[])
+            place = make_directories(parents, arguments["destination"])
             unpack(source, place, owner=target.owner if arguments["chown"] else None)
             return
-    copy_found(target, source, found.name, items, arguments["destination"])
+    # BuildKit sends what is in a context, not its top directory, which therefore has no time of its own.
+    timed = bool(found.place) or arguments["from"] is not None
+    copy_found(target, source, found.name, items, arguments["destination"], timed=timed)
 
 
 def _dress_top(target: Target, root: str, item: Item) -> None:
@@ -92,8 +100,20 @@ def workdir(arguments: dict[str, Any], root_dir: str | None, _fds: list[int]) ->
     os.umask(0)
     root = _root(root_dir)
     target = Target(root, epoch=arguments["epoch"], parents_owner=_owner(arguments["user"], root) or (0, 0))
-    with storage_errors(f"making {arguments['path']}"):
+    with _image_errors(root, arguments["path"]), storage_errors(f"making {arguments['path']}"):
         make_directories(target, arguments["path"])
+
+
+@contextmanager
+def _image_errors(root: str, destination: str) -> Iterator[None]:
+    """What of the image is in the way, as an error with its path in the image."""
+    try:
+        yield
+    except OSError as error:
+        place = os.fsdecode(error.filename or "")
+        shown = "/" + os.path.relpath(place, root) if place.startswith(root) else place
+        cause = "the image's symbolic links lead to each other in a circle" if error.errno == errno.ELOOP else ""
+        raise CopyFailed(f"cannot write {destination}: {shown}: {error.strerror}", cause=cause) from error
 
 
 def _root(root_dir: str | None) -> str:
@@ -105,28 +125,39 @@ def _root(root_dir: str | None) -> str:
 def _target(arguments: dict[str, Any], root: str) -> Target:
     chown = _owner(arguments["chown"], root)
     kept = None if arguments["from"] is not None else (0, 0)
+    mode = ModeChange(arguments["chmod"]) if arguments["chmod"] else None
     return Target(
         root,
         owner=chown or kept,
-        mode=ModeChange(arguments["chmod"]) if arguments["chmod"] else None,
+        mode=mode,
         epoch=arguments["epoch"],
         parents_owner=chown or (0, 0),
+        parents_mode=mode.for_parents if mode else 0o755,
     )
 
 
 def _owner(text: str, root: str) -> tuple[int, int] | None:
     """``--chown``: by the image's own /etc/passwd; a number alone is user and group.
 
-    A name that is not there counts as root, as BuildKit has it (``solver/llbsolver/file/user_linux.go``).
+    A user that is not there counts as root, a group that is not there as the user's own, an empty one as root's:
+    BuildKit has it so (``solver/llbsolver/file/user_linux.go``).
     """
     if not text:
         return None
-    name, _, group = text.partition(":")
-    uid, gid = (int(name), int(name)) if name.isdigit() else _found(name, root) or (0, 0)
-    if group:
-        found = _found(f"0:{group}", root)
-        gid = int(group) if group.isdigit() else found[1] if found else gid
+    name, colon, group = text.partition(":")
+    number = _number(name)
+    uid, gid = (number, number) if number is not None else _found(name, root) or (0, 0)
+    if colon:
+        number, found = _number(group), _found(f"0:{group}", root) if group else None
+        gid = number if number is not None else found[1] if found else gid if group else 0
     return uid, gid
+
+
+def _number(text: str) -> int | None:
+    """An id of 32 bits; what is none is a name. The highest means "as it is", so root."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) >= 2**32:
+        return None
+    return 0 if int(text) == 2**32 - 1 else int(text)
 
 
 def _found(text: str, root: str) -> tuple[int, int] | None:
@@ -141,7 +172,7 @@ def unknown_names(text: str, root: str) -> list[str]:
     """The names of ``user:group`` that the image does not know."""
     name, _, group = text.partition(":")
     asked = ((name, name), (group, f"0:{group}"))
-    return [word for word, query in asked if word and not word.isdigit() and _found(query, root) is None]
+    return [word for word, query in asked if word and _number(word) is None and _found(query, root) is None]
 
 
 def _sources(arguments: dict[str, Any], root: str, fds: list[int]) -> Iterator[tuple[str, Found, Sequence[Item]]]:

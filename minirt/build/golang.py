@@ -1,6 +1,6 @@
 """Texts as Go prints them.
 
-``docker history`` shows what BuildKit wrote with Go's ``fmt`` verbs (``%q``, ``%v``, ``%+v``), so an image built
+``docker history`` shows what BuildKit wrote with Go's ``fmt`` verbs (``%q``, ``%v``), so an image built
 here has the same history only if these forms are the same (pkg.go.dev/fmt and strconv.Quote).
 """
 
@@ -72,9 +72,15 @@ def _decimal(value: int, unit: int) -> str:
 
 
 def healthcheck(check: Healthcheck) -> str:
-    """``%+v`` of docker's HealthcheckConfig."""
-    return (
-        f"{{Test:{plain_list(check.test)} Interval:{duration(check.interval)} Timeout:{duration(check.timeout)} "
-        f"StartPeriod:{duration(check.start_period)} StartInterval:{duration(check.start_interval)} "
-        f"Retries:{check.retries}}}"
-    )
+    """``%q`` of a pointer to docker's HealthcheckConfig: durations are quoted, and retries are one character."""
+    times = (check.interval, check.timeout, check.start_period, check.start_interval)
+    quoted = " ".join(quote(duration(time)) for time in times)
+    return f"&{{{quoted_list(check.test)} {quoted} {quoted_rune(check.retries)}}}"
+
+
+def quoted_rune(number: int) -> str:
+    """``%q`` of an integer: the character of that number, in single quotes; U+FFFD if there is none."""
+    char = chr(number) if 0 <= number <= 0x10FFFF and not 0xD800 <= number < 0xE000 else "\ufffd"
+    if char in "'\\":
+        return f"'\\{char}'"
+    return "'\"'" if char == '"' else f"'{_escaped(char)}'"

@@ -40,6 +40,11 @@ class ModeChange:
                 )
             self._clauses.append((match[1] or "a", _ACTION.findall(match[2])))
 
+    @property
+    def for_parents(self) -> int:
+        """The mode of directories that have to be made on the way: BuildKit makes them with an octal mode too."""
+        return 0o755 if self._octal is None else self._octal & 0o777 & ~0o022  # mkdir, under a umask of 022
+
     def apply(self, mode: int, *, directory: bool) -> int:
         """The bits after the change of ``mode`` (the bits before)."""
         if self._octal is not None:

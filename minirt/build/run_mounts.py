@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from minirt.build.config_steps import join_workdir
+from minirt.build.contenthash import one_digest
 from minirt.build.context import Gathered, Query, Tree
 from minirt.build.job import Job
 from minirt.build.mount_sources import Sources
@@ -71,7 +72,7 @@ class MountPlan:
 
     @property
     def content(self) -> str:
-        return "-".join(part.content for part in self.gathered.values())
+        return one_digest([part.content for part in self.gathered.values()])
 
     @property
     def marks(self) -> dict[str, str]:

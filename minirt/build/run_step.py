@@ -57,7 +57,7 @@ class RunCommand:
         if isinstance(self.one.command, ExecForm):
             return self.one.command.words
         if self.one.has_shebang and self.one.only_heredoc is not None:
-            return (f"/dev/pipes/{self.one.only_heredoc.name}",)
+            return argv(self.state, ShellForm(f"/dev/pipes/{self.one.only_heredoc.name}"))
         return argv(self.state, ShellForm(self.one.script))
 
     @property

@@ -32,8 +32,9 @@ class Scope:
 
     @property
     def proxies(self) -> dict[str, str]:
-        """Given proxies reach every RUN without an ARG, and neither history nor cache see them."""
-        return {name: value for name, value in self.given.items() if name in PROXIES}
+        """Given proxies reach every RUN without an ARG, in both cases; neither history nor cache see them."""
+        given = {name.upper(): value for name, value in sorted(self.given.items()) if name in PROXIES}
+        return {name: value for upper, value in given.items() for name in (upper, upper.lower())}
 
     def declare(self, state: StageState, instruction: Arg) -> StageState:
         """The state after ``ARG``, its history included."""

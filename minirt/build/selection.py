@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from minirt.build.wildcards import compile_pattern, split_wildcards, unescape
+from minirt.build.wildcards import compile_pattern, split_wildcards
 from minirt.layers.styles import OVERRIDE_STAT
 
 __all__ = ["Found", "Item", "Skip", "follow", "resolve", "walk"]
@@ -61,10 +61,11 @@ class Found(NamedTuple):
     name: str
 
 
-def resolve(top: str, path: str) -> str:
+def resolve(top: str, path: str, *, confined: bool = False) -> str:
     """Where ``path`` leads inside ``top``, links followed within it: a relative path without links or dots.
 
-    What does not exist stays as it is written. Raises ``OSError`` (ELOOP).
+    What does not exist stays as it is written. ``..`` above the top is the top; ``confined``: it is an error. Raises
+    ``OSError`` (ELOOP, EXDEV).
     """
     done: list[str] = []
     parts = [part for part in reversed(path.split("/")) if part not in ("", ".")]
@@ -74,6 +75,8 @@ def resolve(top: str, path: str) -> str:
         if part == "..":
             if done:
                 done.pop()
+            elif confined:
+                raise OSError(errno.EXDEV, "it leads out of the directory", path)
             continue
         done.append(part)
         try:
@@ -97,16 +100,20 @@ def follow(top: str, word: str, skip: Skip | None) -> Iterator[Found]:
     """The matches of one source word, sorted as a directory walk meets them; none when there are none."""
     fixed, pattern = split_wildcards(_clean(word))
     if not pattern:
-        path = unescape(fixed)
-        place = resolve(top, path)
-        if os.path.lexists(os.path.join(top, place)) and not _hidden(top, place, skip):
-            yield Found(place, path.rpartition("/")[2])
+        place = resolve(top, fixed)
+        # A link that is left out leads nowhere.
+        if (
+            os.path.lexists(os.path.join(top, place))
+            and not _hidden(top, place, skip)
+            and not _hidden(top, fixed, skip)
+        ):
+            yield Found(place, fixed.rpartition("/")[2])
         return
-    start = resolve(top, unescape(fixed))
+    start = resolve(top, fixed)
     wanted = compile_pattern(pattern)
     for path in _matches(top, start, "", wanted, pattern.count("/"), skip):
         place = resolve(top, _join(start, path))
-        if not _hidden(top, place, skip):
+        if not _hidden(top, place, skip) and not _hidden(top, _join(start, path), skip):
             yield Found(place, path.rpartition("/")[2])
 
 

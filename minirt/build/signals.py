@@ -14,7 +14,7 @@ _HIGHEST = 64
 
 def check_signal(text: str, where: Location) -> None:
     """Raises :class:`DockerfileError` unless ``text`` names a signal of Linux."""
-    if re.fullmatch(r"[0-9]+", text):
+    if re.fullmatch(r"[-+]?[0-9]+", text):
         if int(text) != 0:
             return
     else:

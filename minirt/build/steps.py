@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from minirt.build.cache import CachedStep, Inputs, slot
-from minirt.build.config_steps import apply_config, join_workdir
+from minirt.build.config_steps import apply_config, next_workdir
 from minirt.build.contenthash import FileHashes
 from minirt.build.context import Gathered, Query, Tree
 from minirt.build.downloads import download, is_address
@@ -21,7 +22,7 @@ from minirt.build.run_step import RunCommand
 from minirt.build.state import StageState
 from minirt.build.work import CopyFromImage, CopyFromTree, LayerWork, MakeWorkdir
 from minirt.dockerfile import Add, Arg, Copy, InlineFile, Instruction, Run, Workdir, expand_instruction
-from minirt.errors import Cancelled, MinirtError, RunFailed, SandboxError
+from minirt.errors import Cancelled, CopyFailed, MinirtError, RunFailed, SandboxError
 from minirt.model.events import (
     CacheMissed,
     LayerCommitted,
@@ -94,7 +95,7 @@ class StageRunner:
         """WORKDIR is the only instruction that changes the config and makes a layer."""
         if not isinstance(one, Workdir):
             return state
-        path = join_workdir(state.config.working_dir, one.path)
+        path = next_workdir(state.config.working_dir, one.path)
         return replace(state, config=replace(state.config, working_dir=path))
 
     def _work(self, step: Step, state: StageState, one: Instruction) -> LayerWork | None:
@@ -110,7 +111,7 @@ class StageRunner:
                 tree = self._named_tree(one.from_ if isinstance(one, Copy) else "")
                 return CopyFromTree(job, state, one, tree, lambda: self._fetched(one))
             case Workdir():
-                path = join_workdir(state.config.working_dir, one.path)
+                path = next_workdir(state.config.working_dir, one.path)
                 return None if path == "/" else MakeWorkdir(job, state, path)
         return None
 
@@ -130,17 +131,23 @@ class StageRunner:
             for index, source in enumerate(one.sources):
                 if is_address(source):
                     found.append(download(one, index, self.job.scratchpad.new("fetched"), self.job.cancel))
-        found += [self._inline(file) for file in one.files]
+        found += [self._inline(one, file) for file in one.files]
         return found
 
-    def _inline(self, file: InlineFile) -> Gathered:
+    def _inline(self, instruction: Copy | Add, file: InlineFile) -> Gathered:
         where = self.job.scratchpad.new("inline")
-        name = file.name.strip("/").replace("/", "_") or "EOF"
+        name = file.name.lstrip("/")
+        if "/" in name:
+            raise CopyFailed(
+                f"a heredoc is one file, and {file.name} names a directory too",
+                where=instruction.origin.find(f"<<{file.name}"),
+                hint=f"Write <<{os.path.basename(name)}, and the directory as the destination.",
+            )
         where.mkdir()
         path = where / name
         path.write_bytes(file.data.encode("utf-8", "surrogateescape"))
         path.chmod(0o644)
-        return Tree(str(where), "the heredoc", None, FileHashes(None)).gather(Query((_literal(name),)))
+        return Tree(str(where), "the heredoc", None, FileHashes(None)).gather(Query((name,), literal=True))
 
     def _layer(self, step: Step, state: StageState, work: LayerWork, started: float) -> StageState:
         inputs = work.inputs()
@@ -240,7 +247,3 @@ class StageRunner:
                 step.id, str(result.layer.diff_id), result.content_bytes, result.entries, len(result.whiteouts)
             )
         )
-
-
-def _literal(name: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[\\" else char for char in name)

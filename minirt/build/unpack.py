@@ -7,6 +7,7 @@ the directory: links on the way are followed as if it were the whole machine.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -22,6 +23,7 @@ from minirt.errors import CopyFailed
 __all__ = ["is_archive", "unpack"]
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_LZMA = b"\x5d\x00\x00"  # what Python's tarfile reads and BuildKit copies as it is
 _ATTRIBUTE = "SCHILY.xattr."
 
 
@@ -37,16 +39,18 @@ def is_archive(path: str) -> bool:
 @contextmanager
 def _opened(path: str) -> Iterator[tarfile.TarFile]:
     with open(path, "rb") as file:
-        compressed = file.read(4) == _ZSTD
+        start = file.read(4)
         file.seek(0)
         stream: IO[bytes] = file
-        if compressed:
+        if start == _ZSTD:
             import zstandard
 
             stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
                 yield archive
             return
+        if start.startswith(_LZMA):
+            raise tarfile.ReadError("lzma alone is not among the compressions")
         with tarfile.open(fileobj=stream, mode="r:*", errorlevel=2) as archive:
             yield archive
 
@@ -82,7 +86,7 @@ def _place(
         raise CopyFailed(f"the archive's entry {member.name!r} would leave the directory it is unpacked into")
     full = into
     if parts:
-        parent = os.path.join(into, resolve(into, "/".join(parts[:-1])))
+        parent = os.path.join(into, _directory(into, member, "/".join(parts[:-1])))
         _make_parents(parent)
         full = os.path.join(parent, parts[-1])
     if member.isdir():
@@ -94,12 +98,28 @@ def _place(
     elif parts:
         _clear(full)
         _make(archive, member, into, full)
-        if not member.islnk():
-            _dress(full, member, owner or (member.uid, member.gid))
+        _dress(full, member, owner or (member.uid, member.gid))  # a hard link's own header counts too, as in docker
+
+
+def _directory(into: str, member: tarfile.TarInfo, path: str) -> str:
+    try:
+        return resolve(into, path, confined=True)
+    except OSError as error:
+        raise CopyFailed(
+            f"the archive's entry {member.name!r} cannot be unpacked: {error.strerror}",
+            cause=f"{path} passes a symbolic link that leads above the directory the archive is unpacked into"
+            if error.errno == errno.EXDEV
+            else "",
+        ) from error
 
 
 def _make_parents(path: str) -> None:
     """Directories that the archive does not mention."""
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise CopyFailed(
+            f"the archive has a directory {os.path.basename(path)}, and a file is in the way",
+            hint="Unpack it into another directory, or remove the file in an earlier RUN.",
+        )
     if not os.path.isdir(path):
         _make_parents(os.path.dirname(path))
         os.mkdir(path)
@@ -116,11 +136,13 @@ def _make(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, full: st
         os.symlink(member.linkname, full)
     elif member.islnk():
         name = "/".join(part for part in member.linkname.split("/") if part not in ("", ".", ".."))
-        os.link(
-            os.path.join(into, resolve(into, os.path.dirname(name)), os.path.basename(name)),
-            full,
-            follow_symlinks=False,
-        )
+        first = os.path.join(into, resolve(into, os.path.dirname(name)), os.path.basename(name))
+        if not os.path.lexists(first):
+            raise CopyFailed(
+                f"the archive's entry {member.name!r} is a hard link to {member.linkname!r}, which is not there",
+                cause="the archive was made of a part of a tree",
+            )
+        os.link(first, full, follow_symlinks=False)
     elif member.isfifo():
         os.mkfifo(full)
     elif member.ischr() or member.isblk():
@@ -131,11 +153,15 @@ def _make(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, full: st
 def _dress(full: str, member: tarfile.TarInfo, owner: tuple[int, int]) -> None:
     if not os.path.lexists(full):
         return
-    if member.issym():
+    if os.path.islink(full):
         if owner != (0, 0):
             os.lchown(full, *owner)
+        if member.islnk():
+            return
     else:
         mode = member.mode & 0o7777
+        if member.islnk() and os.stat(full).st_uid + os.stat(full).st_gid:
+            os.chown(full, 0, 0)  # set_owner takes what is ours for new
         set_owner(full, owner, mode)
         os.chmod(full, mode)
         for key, value in _attributes(member):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["BadPattern", "compile_pattern", "has_wildcards", "split_wildcards", "unescape"]
+__all__ = ["BadPattern", "compile_pattern", "has_wildcards", "split_wildcards"]
 
 
 class BadPattern(ValueError):
@@ -18,7 +18,7 @@ class BadPattern(ValueError):
 
 
 def has_wildcards(text: str) -> bool:
-    """Whether ``text`` has a wildcard that no backslash takes away."""
+    """Whether ``text`` has a wildcard that no backslash takes away; in a text without any, backslashes are plain."""
     position = 0
     while position < len(text):
         if text[position] == "\\":
@@ -27,11 +27,6 @@ def has_wildcards(text: str) -> bool:
             return True
         position += 1
     return False
-
-
-def unescape(text: str) -> str:
-    """A path without wildcards as it is on disk: the backslashes have done their work."""
-    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def split_wildcards(path: str) -> tuple[str, str]:

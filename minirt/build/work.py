@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +18,10 @@ from typing import Protocol
 
 from minirt.build.cache import Inputs
 from minirt.build.config_steps import copy_text, join_workdir
+from minirt.build.contenthash import one_digest
 from minirt.build.context import Gathered, Query, Tree
 from minirt.build.copy_files import items_to_json
-from minirt.build.downloads import is_address
+from minirt.build.downloads import is_address, is_git
 from minirt.build.job import Job, memory_file
 from minirt.build.modes import ModeChange
 from minirt.build.state import StageState
@@ -109,6 +111,8 @@ def check_copy(one: Copy | Add) -> None:
             ModeChange(one.chmod)
         except InvalidSpec as error:
             raise CopyFailed(error.what, where=one.origin.find(one.chmod), cause=error.cause, hint=error.hint) from None
+    if isinstance(one, Add) and one.checksum:
+        check_checksum(one)
     if isinstance(one, Copy):
         for index, source in enumerate(one.sources):
             if is_address(source):
@@ -117,6 +121,24 @@ def check_copy(one: Copy | Add) -> None:
                     where=one.locate_source(index),
                     hint="Write ADD instead of COPY: ADD downloads.",
                 )
+
+
+def check_checksum(one: Add) -> None:
+    """``--checksum`` is for what is fetched, and a digest (of a git repository: a commit)."""
+    where = one.origin.find(one.checksum)
+    if not all(is_address(source) for source in one.sources) or one.files:
+        raise CopyFailed(
+            "checksum requires HTTP(S) or Git sources",
+            where=where,
+            cause="a file of the context is here already: there is nothing to be sure of",
+            hint="Leave --checksum out.",
+        )
+    if not all(is_git(source) for source in one.sources) and not re.fullmatch(r"sha256:[0-9a-f]{64}", one.checksum):
+        raise CopyFailed(
+            f"invalid checksum digest format: {one.checksum}",
+            where=where,
+            hint="Write --checksum=sha256: and 64 hexadecimal digits, as sha256sum prints them.",
+        )
 
 
 def transfer_arguments(
@@ -185,10 +207,10 @@ class CopyFromTree:
 
     def inputs(self) -> Inputs:
         marks = {path: mark for part in self.gathered for path, mark in part.marks.items()}
-        content = " ".join(part.content for part in self.gathered)
+        content = one_digest([part.content for part in self.gathered])
         values = copy_values(self.job, self.state, self.one)
         parent = "" if self.linked else self.state.chain
-        return Inputs(parent, values, content.replace(" ", "-"), marks)
+        return Inputs(parent, values, content, marks)
 
     @property
     def linked(self) -> bool:

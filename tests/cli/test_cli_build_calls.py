@@ -48,10 +48,12 @@ def test_outline(cli: Teller, context: Path) -> None:
         "BUILD ARG   VALUE   DESCRIPTION\nDIR         /app    where it goes\nNODEF       x       \n\n"
         "SECRET   REQUIRED\ntok      \nreq      true\n\nSSH       REQUIRED\ndefault   \n"
     )
-    document = json.loads(cli.ok("build", "--call=outline,format=json", "--target", "1", ".").out)
+    named = DOCKERFILE.replace("FROM base\n", "FROM base AS middle\n")
+    (context / "Dockerfile").write_text(named)
+    document = json.loads(cli.ok("build", "--call=outline,format=json", "--target", "middle", ".").out)
     assert [entry["name"] for entry in document["args"]] == ["DIR", "NODEF", "VERSION"]
     assert document["args"][0]["location"] == {"ranges": [{"start": {"line": 8}, "end": {"line": 8}}]}
-    assert base64.b64decode(document["sources"][0]).decode() == DOCKERFILE
+    assert base64.b64decode(document["sources"][0]).decode() == named
 
 
 def test_targets(cli: Teller, context: Path) -> None:
