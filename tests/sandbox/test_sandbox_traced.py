@@ -126,6 +126,20 @@ def test_read_only_mounts_can_be_read_and_not_changed(traced: Engine, tmp_path: 
 
 
 @needs_landlock
+def test_the_tracers_own_directory_can_be_mounted_read_only(traced: Engine) -> None:
+    """PRoot 5.1 works in /tmp, whoever mounts that, and leaves nothing there."""
+    before = {name for name in os.listdir("/tmp") if name.startswith("proot")}
+    assert (
+        traced.containers.run("small", _tried("ls /b\nmkdir /b/x"), volumes=["/tmp:/b:ro"], remove=True)[-3:] == b"no\n"
+    )
+    box = traced.containers.run("small", ["sleep", "100"], volumes=["/tmp:/b:ro"], detach=True)
+    mine = tracer_of(box.attrs["State"]["Pid"])
+    box.remove(force=True)
+    left = {name for name in os.listdir("/tmp") if name.startswith("proot")} - before
+    assert not [name for name in left if f"-{mine}-" in name]
+
+
+@needs_landlock
 def test_a_read_only_root_holds_but_for_what_is_mounted(traced: Engine) -> None:
     """--read-only: nothing of the image can be changed, also by a program that joins; memory and volumes can."""
     script = "echo x > /x\nrm /made/here\nchmod 700 /made\necho x > /t/x\necho x > /v/x\necho x > /dev/null"
