@@ -49,6 +49,7 @@ class PlainBuild:
         self._config: frozenset[str] = frozenset()
         self._numbers: dict[str, int] = {}
         self._current = ""
+        self._name = ""
         self._parts: dict[tuple[str, str], bytes] = {}
         self._warnings: list[str] = []
         self._handlers: dict[type[Event], Callable[..., list[str]]] = {
@@ -73,6 +74,8 @@ class PlainBuild:
         return handler(event) if handler is not None else []
 
     def _plan(self, event: BuildStarted) -> list[str]:
+        if event.name != self._name:  # one platform after another: each is a build of its own
+            self._name, self._numbers, self._current = event.name, {}, ""
         self._titles = step_titles(event.stages)
         self._config = frozenset(step.id for stage in event.stages for step in stage.steps if step.kind == "config")
         self._titles["export"] = "exporting to image"

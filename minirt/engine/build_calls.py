@@ -50,17 +50,20 @@ class WithBuilds:
         ``text`` is the Dockerfile itself, named ``source`` in errors; docker-py's ``fileobj`` is the same as a file,
         or with ``custom_context`` a tar, compressed or not, that is the context. Further ``options``, with
         docker-py's names where it has them: ``buildargs`` and ``labels`` (by name), ``target``, ``nocache``,
-        ``no_cache_filter`` (stages), ``pull``, ``platform``, ``network_mode`` (default, host or none), ``contexts``
-        (by name: directories, repositories, addresses of a tar, ``docker-image://…``, ``oci-layout://…``),
-        ``secrets`` (bytes by id), ``ssh`` (by id the socket of an agent, or key files), ``extra_hosts`` (addresses by
-        name), ``ulimits`` (:class:`Rlimit`), ``shm_size`` (bytes), ``annotations`` (by key; of the index with
-        ``index:`` before it), ``source_date_epoch``.
+        ``no_cache_filter`` (stages), ``pull``, ``platform``, ``platforms`` (an index of one image each),
+        ``network_mode`` (default, host or none), ``contexts`` (by name: directories, repositories, addresses of a
+        tar, ``docker-image://…``, ``oci-layout://…``), ``secrets`` (bytes by id), ``ssh`` (by id the socket of an
+        agent, or key files), ``extra_hosts`` (addresses by name), ``ulimits`` (:class:`Rlimit`), ``shm_size`` (bytes),
+        ``annotations`` (by key; of the index with ``index:`` before it), ``source_date_epoch``.
 
         Raises DockerfileError, BuildError and its kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then
         no name was given and nothing half made is left.
         """
-        from minirt.engine.building import build
+        from minirt.engine.building import build, build_each
         from minirt.engine.images import Image
+        from minirt.model.platform import Platform
+
+        wanted = [Platform.parse(text) for text in options.pop("platforms", ())]
 
         tags = (tag,) if isinstance(tag, str) else tuple(tag)
         given = {
@@ -68,6 +71,8 @@ class WithBuilds:
             "custom_context": custom_context, **options,
         }  # fmt: skip
         with self._request(path, given, tags, cancel) as request:
+            if wanted:
+                return Image(self._engine, build_each(self._engine, request, wanted, on_event, cancel))
             return Image(self._engine, build(self._engine, request, on_event, cancel))
 
     def check(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from minirt.engine.changing import changed
 from minirt.errors import ImageNotFound, InvalidSpec
-from minirt.images.image import StoredImage
+from minirt.images.image import StoredImage, platforms_of
 from minirt.model.cancel import Cancel
 from minirt.model.config import History, ImageConfig
 from minirt.model.digest import Digest
-from minirt.model.events import EventSink
-from minirt.model.manifest import CONFIG, MANIFEST, Descriptor, Manifest
+from minirt.model.events import EventSink, ImageTagged
+from minirt.model.manifest import CONFIG, INDEX, MANIFEST, Descriptor, Index, Manifest
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 from minirt.snapshots import LayerSource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minirt.containers.records import ContainerRecord
     from minirt.engine.facade import Engine
 
-__all__ = ["build", "cached_diff_ids", "commit", "make_builder", "request_of"]
+__all__ = ["build", "build_each", "cached_diff_ids", "commit", "make_builder", "request_of"]
 
 
 def make_builder(engine: Engine) -> Builder:
@@ -58,8 +58,9 @@ def _find(
         except ImageNotFound:
             pass
         else:
-            if platform.runs(found.config.platform):
-                return found
+            for one in platforms_of(engine.store, found):
+                if platform.runs(one.config.platform):
+                    return one
     return engine.image_store.pull(reference, platform=platform, on_event=on_event, cancel=cancel)
 
 
@@ -117,6 +118,45 @@ def build(engine: Engine, request: BuildRequest, on_event: EventSink | None, can
 
     result = engine.builder.build(request, on_event=engine.sink(on_event), cancel=cancel)
     stored = engine.image_store.get(str(result.image_id))
+    keep_to_limit(engine)
+    return stored
+
+
+def build_each(
+    engine: Engine,
+    request: BuildRequest,
+    platforms: Sequence[Platform],
+    on_event: EventSink | None,
+    cancel: Cancel | None,
+) -> StoredImage:
+    """One image for each platform, and an index of them that bears the names, as buildx makes it.
+
+    Raises as :func:`build`; nothing is named then.
+    """
+    from minirt.engine.build_cache import keep_to_limit
+    from minirt.images.image import read_image
+
+    sink = engine.sink(on_event)
+    notes = {key[6:]: value for key, value in request.annotations.items() if key.startswith("index:")}
+    with engine.store.lease():
+        before = {one.digest for one in engine.store.untagged()}
+        try:
+            entries = []
+            for platform in platforms:
+                name = f"{request.shown_name} {platform}".strip()
+                one = replace(request, platform=platform, tags=(), name=name)
+                entries.append(replace(engine.builder.build(one, sink, cancel).manifest, platform=platform))
+            index = engine.store.put(Index(tuple(entries), notes).to_bytes(), INDEX)
+            for tag in request.tags:
+                engine.store.set_reference(tag, index)
+                sink(ImageTagged(str(index.digest), tag.familiar))
+            if not request.tags:
+                engine.store.add_untagged(index)
+        finally:
+            for left in engine.store.untagged():
+                if left.media_type != INDEX and left.digest not in before:
+                    engine.store.remove_untagged(left.digest)
+        stored = read_image(engine.store, index, request.tags)
     keep_to_limit(engine)
     return stored
 

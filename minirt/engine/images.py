@@ -92,6 +92,12 @@ class Image:
         """The rows of ``docker history``, newest first."""
         return self._engine.image_store.history(self.id)
 
+    def platforms(self) -> tuple[str, ...]:
+        """What it is for: ``("linux/amd64", "linux/arm64")`` where its names lead to an index of several."""
+        from minirt.images.image import platforms_of
+
+        return tuple(str(one.config.platform) for one in platforms_of(self._engine.store, self.stored))
+
     def tag(self, repository: str, tag: str | None = None) -> bool:
         """Give it another name. Raises :class:`InvalidReference`."""
         self._engine.image_store.tag(self.id, f"{repository}:{tag}" if tag else repository)

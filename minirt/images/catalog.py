@@ -100,7 +100,7 @@ class ImageStore:
         ref = Reference.parse(target) if isinstance(target, str) else target
         if ref.digest is not None:
             raise InvalidReference(f"refusing to create a tag with a digest reference: {ref.familiar}")
-        self.store.set_reference(ref, image.descriptor)
+        self.store.set_reference(ref, image.top)
         on_event(ImageTagged(str(image.id), ref.familiar))
         return self.get(str(image.id))
 
@@ -113,11 +113,11 @@ class ImageStore:
         name = None if names.is_id(text, image) else names.reference_in(text, image)
         gone, delete = plan_removal(image, name, self._in_use(image.id), force)
         with self.store.lease():
-            self.store.has(image.descriptor.digest)  # held: no sweep takes it between its last name and what follows
+            self.store.has(image.top.digest)  # held: no sweep takes it between its last name and what follows
             for ref in gone:
                 self.store.remove_reference(ref)
             if not delete and set(gone) == set(image.names):
-                self.store.add_untagged(image.descriptor)  # a container runs from it: it lives on without a name
+                self.store.add_untagged(image.top)  # a container runs from it: it lives on without a name
         if not delete:
             return Removal(tuple(ref.familiar for ref in gone))
         return self._delete([image], gone)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from minirt.errors import InvalidDocument
+from minirt.errors import ImageNotFound, InvalidDocument
 from minirt.model.config import ImageConfig
 from minirt.model.digest import Digest, chain_ids
 from minirt.model.manifest import DOCKER_INDEX, INDEX, Descriptor, Index, Manifest
@@ -15,18 +15,27 @@ from minirt.model.reference import Reference
 from minirt.registry.platforms import choose
 from minirt.store import Store
 
-__all__ = ["StoredImage", "check_layers", "read_image", "sound"]
+__all__ = ["StoredImage", "check_layers", "platforms_of", "read_image", "sound"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """``id`` is the digest of the config, as everywhere in docker; ``names`` are its tags and digests, oldest first."""
+    """``id`` is the digest of the config, as everywhere in docker; ``names`` are its tags and digests, oldest first.
+
+    ``index`` is set where the names lead to an index of several platforms, of which this image is one.
+    """
 
     id: Digest
     descriptor: Descriptor
     manifest: Manifest
     config: ImageConfig
     names: tuple[Reference, ...] = ()
+    index: Descriptor | None = None
+
+    @property
+    def top(self) -> Descriptor:
+        """What its names lead to: the index, or the manifest."""
+        return self.index or self.descriptor
 
     @property
     def short_id(self) -> str:
@@ -82,14 +91,30 @@ def read_image(store: Store, descriptor: Descriptor, names: tuple[Reference, ...
     """
     if descriptor.media_type in (INDEX, DOCKER_INDEX):
         name = names[0].familiar if names else descriptor.digest.short
-        chosen = choose(Index.from_bytes(store.read(descriptor.digest)), Platform.host(), name)
-        return read_image(store, chosen, names)
+        index = Index.from_bytes(store.read(descriptor.digest))
+        try:
+            chosen = choose(index, Platform.host(), name)
+        except ImageNotFound:
+            # Built here for other platforms only: still an image, to be looked at and pushed.
+            found = [one for one in index.manifests if store.has(one.digest, one.size)]
+            if not found:
+                raise
+            chosen = found[0]
+        return replace(read_image(store, chosen, names), index=replace(descriptor, annotations={}))
     with sound(f"the image {descriptor.digest.short}"):
         manifest = Manifest.from_bytes(store.read(descriptor.digest))
         config = ImageConfig.from_bytes(store.read(manifest.config.digest))
     check_layers(manifest, config)
     # Annotations are notes of the index about one name; the image is the same under all of them.
     return StoredImage(manifest.config.digest, replace(descriptor, annotations={}), manifest, config, names)
+
+
+def platforms_of(store: Store, image: StoredImage) -> tuple[StoredImage, ...]:
+    """The image for every platform that is here: all of its index, or the image alone."""
+    if image.index is None:
+        return (image,)
+    entries = Index.from_bytes(store.read(image.index.digest)).manifests
+    return tuple(read_image(store, entry) for entry in entries if store.has(entry.digest, entry.size))
 
 
 def check_layers(manifest: Manifest, config: ImageConfig) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minirt.images.facts import layer_facts
-from minirt.images.image import StoredImage
+from minirt.images.image import StoredImage, platforms_of
 from minirt.layers.streams import decompress
 from minirt.layers.tar_write import DIRECTORY, END, FILE, entry_header, padding
 from minirt.model.digest import Digest
@@ -55,12 +55,14 @@ def _blobs(store: Store, images: Sequence[StoredImage]) -> dict[Digest, Iterator
     """Every blob once, as the chunks of its member; nothing is read before its turn."""
     found: dict[Digest, Iterator[bytes]] = {}
     for image in images:
-        for digest in (image.descriptor.digest, image.manifest.config.digest):
-            found.setdefault(digest, _blob(store, digest))
-        for layer, diff_id in image.layers:
-            found.setdefault(layer.digest, _blob(store, layer.digest))
-            if _for_docker(layer, diff_id) != layer.digest:
-                found.setdefault(diff_id, _unpacked(store, layer, diff_id))
+        found.setdefault(image.top.digest, _blob(store, image.top.digest))
+        for one in platforms_of(store, image):
+            for digest in (one.descriptor.digest, one.manifest.config.digest):
+                found.setdefault(digest, _blob(store, digest))
+            for layer, diff_id in one.layers:
+                found.setdefault(layer.digest, _blob(store, layer.digest))
+                if _for_docker(layer, diff_id) != layer.digest:
+                    found.setdefault(diff_id, _unpacked(store, layer, diff_id))
     return found
 
 
@@ -91,10 +93,14 @@ def _unpacked(store: Store, layer: Descriptor, diff_id: Digest) -> Iterator[byte
 def _index(images: Sequence[StoredImage]) -> bytes:
     entries = []
     for image in images:
-        bare = image.descriptor
+        bare = image.top
         names = [{_FULL_NAME: str(tag), REF_NAME: tag.familiar} for tag in _tags(image)]
         for notes in names or [{}]:
-            entries.append(type(bare)(bare.media_type, bare.digest, bare.size, image.config.platform, notes))
+            entries.append(
+                type(bare)(
+                    bare.media_type, bare.digest, bare.size, None if image.index else image.config.platform, notes
+                )
+            )
     return Index(tuple(entries)).to_bytes()
 
 

@@ -50,11 +50,17 @@ def push_blob(
 
 
 def push_manifest(
-    registry: RegistryClient, ref: Reference, media_type: str, raw: bytes, *, cancel: Cancel | None = None
+    registry: RegistryClient,
+    ref: Reference,
+    media_type: str,
+    raw: bytes,
+    *,
+    cancel: Cancel | None = None,
+    by_digest: bool = False,
 ) -> None:
-    """Send a manifest whose blobs are all there, under ``ref``'s tag."""
+    """Send a manifest whose blobs are all there, under ``ref``'s tag, or under its own digest alone."""
     place = _place(registry, ref, cancel)
-    path = f"{ref.repository}/manifests/{ref.tag}"
+    path = f"{ref.repository}/manifests/{Digest.of(raw) if by_digest else ref.tag}"
     done = registry.call(
         ref, place, "PUT", path, headers={"Content-Type": media_type}, body=raw, actions=_ACTIONS, cancel=cancel
     )

@@ -50,6 +50,19 @@ def test_a_class_pulls_from_the_mirror_what_the_teacher_pushed(cli: Teller, serv
     assert (tmp_path / "images/repositories/library/lesson/_tags/1").is_file()
 
 
+def test_an_image_of_several_platforms_travels_whole(cli: Teller, serve: Serve, tmp_path: Path) -> None:
+    """Push sends the index with all its images; each platform can be pulled of it."""
+    address, _ = serve("--root", "images")
+    name = f"{address}/library/several:1"
+    platforms = ("linux/amd64", "linux/s390x")
+    text = b"FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\n"
+    cli.ok("build", "--platform", ",".join(platforms), "-t", name, "-", stdin=text)
+    cli.ok("push", name)
+    with Engine(tmp_path / "learner", mirrors=[f"http://{address}"]) as learner:
+        for one in platforms:
+            assert learner.images.pull("several:1", platform=one).labels == {"arch": one.partition("/")[2]}
+
+
 def test_a_read_only_registry_takes_nothing(cli: Teller, serve: Serve) -> None:
     """A push is refused with the reason."""
     address, _ = serve("--root", "images", "--read-only")

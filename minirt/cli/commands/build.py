@@ -27,7 +27,7 @@ from minirt.cli.session import Session
 from minirt.cli.settings import Settings
 from minirt.cli.tree import load
 from minirt.cli.values import build_arguments, label_pair
-from minirt.errors import PathNotFound, RunFailed, UsageError
+from minirt.errors import PathNotFound, RunFailed, Unsupported, UsageError
 from minirt.model.reference import Reference
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _checked_tag(text: str) -> str:
             "--output", "o", 'Output destination (format: "type=local,dest=path")', word="stringArray",
             parse=read_output,
         ),
-        value("--platform", "", "Set platform if server is multi-platform capable"),
+        values("--platform", "", "Set target platform for build", word="stringArray"),
         value(
             "--progress", "",
             'Set type of progress output ("auto", "none", "plain", "quiet", "rawjson", "tty") (default "auto")',
@@ -130,12 +130,20 @@ def _checked_tag(text: str) -> str:
 )  # fmt: skip
 def build(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     given = {**_inputs(session, arguments[0], options["file"]), **_request(session, options)}
+    if "platforms" in given and (options["check"] or options["call"].name != "build"):
+        given["platform"] = given.pop("platforms")[0]
     call = Call("check") if options["check"] else options["call"]
     if call.name != "build":
         from minirt.cli.commands.build_check import evaluate
 
         return evaluate(session, call, given)
     outputs = _outputs(options)
+    for one in outputs if "platforms" in given else ():
+        if one.kind in ("local", "tar") or one.compression:
+            what = "compression=gzip" if one.compression else f"type={one.kind}"
+            raise Unsupported(
+                f"--output {what} of several platforms", hint="Build one platform at a time, or use type=oci as it is."
+            )
     names = list(dict.fromkeys([*options["tag"], *(name for one in outputs for name in one.names)]))
     kept = not outputs or any(one.stores for one in outputs)
     mode = _mode(options)
@@ -185,7 +193,7 @@ def _request(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "nocache": options["no_cache"],
         "no_cache_filter": filters,
         "pull": options["pull"],
-        "platform": options["platform"] or None,
+        **_platforms(options["platform"]),
         "network_mode": options["network"],
         "contexts": build_contexts(options["build_context"], session.cwd),
         "secrets": secrets(options["secret"], session.environment, session.cwd),
@@ -196,6 +204,12 @@ def _request(session: Session, options: dict[str, Any]) -> dict[str, Any]:
         "annotations": dict(options["annotation"]),
         "source_date_epoch": Settings.epoch(session.environment),
     }
+
+
+def _platforms(texts: tuple[str, ...]) -> dict[str, Any]:
+    """One platform, or several: with commas between them, or a flag each."""
+    wanted = list(dict.fromkeys(part.strip() for text in texts for part in text.split(",") if part.strip()))
+    return {"platforms": wanted} if len(wanted) > 1 else {"platform": wanted[0] if wanted else None}
 
 
 def _outputs(options: dict[str, Any]) -> list[Output]:
@@ -221,7 +235,7 @@ def _notes(session: Session, image: Image, options: dict[str, Any], names: list[
     if options["iidfile"]:
         _write(session.cwd / options["iidfile"], image.id)
     if options["metadata_file"]:
-        manifest = image.stored.descriptor
+        manifest = image.stored.top
         facts: dict[str, Any] = {
             "containerimage.config.digest": image.id,
             "containerimage.descriptor": manifest.to_json(),

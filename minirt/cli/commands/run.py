@@ -135,6 +135,7 @@ def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
         else:
             if not options["platform"] or _runs(options["platform"], found.attrs):
                 return
+            _refuse_foreign(session, found, options["platform"])
     from minirt.cli.commands.transfer import pull_image
 
     ref = Reference.parse(image)
@@ -146,6 +147,17 @@ def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
             f" ({options['platform']})",
             hint="Leave --platform out, or name an image that is made for it.",
         )
+
+
+def _refuse_foreign(session: Session, found: Any, wanted: str) -> None:
+    """The image is here for the platform that is asked for, and only this machine's own can be run of it."""
+    for one in found.platforms():
+        if Platform.parse(wanted).runs(Platform.parse(one)):
+            raise Unsupported(
+                f"{found.tags[0] if found.tags else found.short_id} is here for {one}, which minirt does not run",
+                cause=f"of an image for several platforms it runs the one for {Platform.host()}",
+                hint=f"Build it for {one} alone (--platform {one}); it runs where the kernel knows how.",
+            )
 
 
 def _runs(platform: str, attrs: dict[str, Any]) -> bool:
