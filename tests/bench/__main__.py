@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from minirt.engine import Engine
+from minirt.errors import MinirtError
 from tests.bench import builds, containers, pods
 from tests.bench.peer import BASE, Peers
 from tests.bench.table import Table
@@ -51,8 +53,11 @@ def measure(engine: Engine, peers: Peers, directory: Path, chosen: dict[str, lis
         if measures:
             table.heading(part)
         for one in measures:
-            for row in one(engine, peers, directory):
-                table.print(row)
+            try:
+                for row in one(engine, peers, directory):
+                    table.print(row)
+            except (MinirtError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+                table.fail(one.__name__, error)  # the other figures are wanted all the same
     return table.close()
 
 

@@ -70,6 +70,11 @@ class Table:
             notes.insert(0, f"{row.ours / row.beside[row.times]:.1f} times:")
         print(f"{line}  {' · '.join(notes).replace(': · ', ' ')}".rstrip(), flush=True)
 
+    def fail(self, measure: str, error: Exception) -> None:
+        """A measure that could not be finished counts as an aim that is not met."""
+        self._results.append(False)
+        print(f"  {measure} failed: {error}", flush=True)
+
     def close(self) -> bool:
         """Whether all was met."""
         print(f"\n{sum(self._results)} of {len(self._results)} aims met")
