@@ -55,7 +55,7 @@ STATUSES: dict[Status, Paint] = {
     Status.RUNNING: Paint("#fff3d1", "#c98500", "#a86f00", line=2.0, icon="play"),
     Status.CACHED: Paint("#e4f0fa", "#3f8fc6", "#0868a8", icon="again"),
     Status.DONE: Paint("#e2f3ec", "#2f9f7b", "#007a59", icon="check"),
-    Status.FAILED: Paint("#fde6da", "#d55e00", "#b84a00", line=2.0, icon="cross"),
+    Status.FAILED: Paint("#f8c8ae", "#d55e00", "#b84a00", line=2.0, icon="cross"),
     Status.CANCELED: Paint("#f5e9f0", "#b0668f", "#94487a", dash="4 3", icon="stop"),
 }
 
@@ -68,12 +68,12 @@ LOOKS: dict[Look, Paint] = {
     Look.UNIQUE: Paint("#fdf1dc", "#c98500", "#a86f00", icon="single"),
     Look.VISIBLE: Paint("#cfeadf", "#2f9f7b", "#007a59", icon="dot"),
     Look.HIDDEN: Paint("#f4f5f7", "#98a2ae", "#7d8794", dash="3 2", icon="ghost"),
-    Look.WHITEOUT: Paint("#fde6da", "#d55e00", "#b84a00", line=1.4, icon="cross"),
-    Look.IMAGE: Paint("#eceaf6", "#7a6fb0", "#5a4f92", line=1.4, icon="tag"),
+    Look.WHITEOUT: Paint("#f8c8ae", "#d55e00", "#b84a00", line=1.4, icon="cross"),
+    Look.IMAGE: Paint("#d6d0ee", "#7a6fb0", "#5a4f92", line=1.4, icon="tag"),
     Look.CONTAINER: Paint("#fdf1dc", "#c98500", "#a86f00", line=1.4, icon="box"),
     Look.VOLUME: Paint("#cfeadf", "#2f9f7b", "#007a59", line=1.4, icon="cylinder"),
     Look.NETWORK: Paint("#e4f0fa", "#3f8fc6", "#0868a8", line=1.4, icon="net"),
-    Look.PORT: Paint("#eceaf6", "#7a6fb0", "#5a4f92", icon="door"),
+    Look.PORT: Paint("#d6d0ee", "#7a6fb0", "#5a4f92", icon="door"),
     Look.PROCESS: Paint("#fdf1dc", "#c98500", "#a86f00", icon="process"),
 }
 
