@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from minirt.views.cards import draw_node
 from minirt.views.dot import to_dot
-from minirt.views.graph import Edge, EdgeKind, Graph, Group, Status
+from minirt.views.graph import Edge, EdgeKind, Graph, Group, Kind, Status
 from minirt.views.layout import Box, Layout, Route, layout
 from minirt.views.legend import draw_legend, legend_height
 from minirt.views.shapes import icon, number, rectangle, text_at, title, xml_text
@@ -59,7 +59,13 @@ def _placed(graph: Graph) -> Layout | None:
         boxes[node.id] = Box(*node.place, node.width, node.height)
     width = max((box.x + box.width for box in boxes.values()), default=0.0)
     height = max((box.y + box.height for box in boxes.values()), default=0.0)
-    wires = {(edge.source, edge.target): _wire(edge, boxes[edge.source], boxes[edge.target]) for edge in graph.edges}
+    # What stands on a layer touches it: that needs no wire, only a viewer traces it.
+    layers = {node.id for node in graph.nodes if node.kind is Kind.LAYER}
+    wires = {
+        (edge.source, edge.target): _wire(edge, boxes[edge.source], boxes[edge.target])
+        for edge in graph.edges
+        if edge.source not in layers
+    }
     return Layout(width, height, boxes, {}, wires)
 
 

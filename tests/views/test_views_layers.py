@@ -88,6 +88,12 @@ def test_edges_trace_what_stands_on_what() -> None:
     assert edges == {("layer-0", "layer-1"), ("layer-1", "image-0"), ("layer-0", "image-1")}
 
 
+def test_no_lines_run_across_a_stack() -> None:
+    """What stands on a layer touches it; the edges are for viewers that trace, and are not drawn."""
+    svg = to_svg(layers_graph([stack("one", BASE, APP), stack("two", BASE, APP, DATA)]))
+    assert 'class="edge' not in svg
+
+
 def test_a_stable_stack_has_no_ids_and_no_sizes_of_this_machine() -> None:
     """Another machine's base, another id: the same picture."""
     other = LayerBox("sha256:" + "e" * 64, 9, BASE.created_by, local=True)
