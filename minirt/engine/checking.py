@@ -18,7 +18,7 @@ from minirt.engine.findings import Finding, Problem
 from minirt.engine.leftovers import machine_leftovers, owners
 from minirt.errors import CorruptBlob, HomeUnusable, MinirtError
 from minirt.model.digest import Digest
-from minirt.model.manifest import Manifest
+from minirt.model.manifest import Index, Manifest
 from minirt.model.reference import Reference
 from minirt.snapshots.staging import abandoned
 from minirt.store.blobs import STAGED
@@ -118,7 +118,10 @@ def _missing(engine: Engine, digest: Digest) -> str:
     if not engine.store.has(digest):
         return str(digest)
     try:
-        manifest = Manifest.from_bytes(engine.store.read(digest))
+        raw = engine.store.read(digest)
+        if b'"manifests"' in raw:  # an image for several platforms
+            return next(filter(None, (_missing(engine, one.digest) for one in Index.from_bytes(raw).manifests)), "")
+        manifest = Manifest.from_bytes(raw)
     except MinirtError:
         return f"a manifest that can be read ({digest})"
     return next(

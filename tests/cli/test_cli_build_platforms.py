@@ -71,6 +71,7 @@ def test_saved_and_tagged_whole(cli: Teller, context: Path) -> None:
     """An archive holds the index and all its images; another name leads to the index, too."""
     cli.ok("build", "--platform", f"{HOST},{OTHER}", "-t", "whole:1", ".")
     cli.ok("tag", "whole:1", "whole:2")
+    assert "whole" not in cli("system", "check").out
     cli.ok("save", "-o", "archive", "whole:2")
     with tarfile.open(context / "archive") as archive:
         top = json.load(archive.extractfile("index.json") or pytest.fail("no index"))["manifests"][0]
