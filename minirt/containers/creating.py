@@ -179,7 +179,14 @@ def _point(mount: MountRequest, target: str, volumes: Volumes, created: str) -> 
     if isinstance(mount, BindSpec):
         source = _host_path(mount)
         return MountPoint(
-            "bind", target, source, "", not mount.read_only, propagation=mount.propagation, recursive=mount.recursive
+            "bind",
+            target,
+            source,
+            "",
+            not mount.read_only,
+            propagation=mount.propagation,
+            recursive=mount.recursive,
+            writable_below=mount.writable_below,
         )
     volume = volumes.create(mount.name, created=created, labels=mount.labels, options=mount.driver_options)
     return volume_point(volume, mount, target)

@@ -34,6 +34,7 @@ class MountPoint:
     no_copy: bool = False
     recursive: bool = True
     memory: bool = False
+    writable_below: bool = False
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
 
     def to_docker(self) -> dict[str, Any]:

@@ -107,5 +107,10 @@ def _mount(point: MountPoint) -> Mount:
         options = point.options if point.read_write else (*point.options, "ro")
         return TmpfsMount(point.destination, point.size, point.mode, options)
     return BindMount(
-        point.source, point.destination, not point.read_write, point.recursive, propagation=point.propagation
+        point.source,
+        point.destination,
+        not point.read_write,
+        point.recursive,
+        propagation=point.propagation,
+        writable_below=point.writable_below,
     )

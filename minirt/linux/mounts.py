@@ -63,8 +63,12 @@ def bind(
     recursive: bool = True,
     propagation: str = "rprivate",
     attributes: int = 0,
+    writable_below: bool = False,
 ) -> None:
-    """Show the file or directory ``source`` also at ``target_fd``."""
+    """Show the file or directory ``source`` also at ``target_fd``.
+
+    What is ``read_only`` is so with all that is mounted below, unless ``writable_below``.
+    """
     add = attributes | (MOUNT_ATTR_RDONLY if read_only else 0)
     kind = 0 if propagation == "rprivate" else _PROPAGATION[propagation.removeprefix("r")]
     deep = propagation.startswith("r")
@@ -73,8 +77,10 @@ def bind(
         try:
             if kind:  # private it is anyway, in a namespace where everything is
                 syscalls.mount_setattr(fd, propagation=kind, recursive=deep)
-            if add:
-                syscalls.mount_setattr(fd, add=add, recursive=recursive)
+            if below := attributes if writable_below else add:
+                syscalls.mount_setattr(fd, add=below, recursive=recursive)
+            if writable_below and read_only:
+                syscalls.mount_setattr(fd, add=MOUNT_ATTR_RDONLY)
         except OSError as error:
             if error.errno != errno.ENOSYS:
                 raise

@@ -90,7 +90,10 @@ RootFilesystem = OverlayRoot | TreeRoot
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """A directory or file of the machine seen at ``target``; with ``recursive`` the mounts below it too."""
+    """A directory or file of the machine seen at ``target``; with ``recursive`` the mounts below it too.
+
+    ``writable_below``: those stay writable where this one is ``read_only``.
+    """
 
     kind: ClassVar[str] = "bind"
     source: str
@@ -98,6 +101,7 @@ class BindMount:
     read_only: bool = False
     recursive: bool = True
     propagation: str = "rprivate"
+    writable_below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,8 +126,11 @@ _CURE = "the file system of MINIRT_HOME must support id-mapped mounts: ext4, xfs
 
 def _detached(mount: BindMount, user_namespace: int | None) -> int:
     fd = syscalls.open_tree(mount.source, recursive=mount.recursive and user_namespace is None)
-    add = mounts.MOUNT_ATTR_NODEV | (mounts.MOUNT_ATTR_RDONLY if mount.read_only else 0)
-    syscalls.mount_setattr(fd, add=add, recursive=mount.recursive, id_map=user_namespace)
+    below = mounts.MOUNT_ATTR_RDONLY if mount.read_only and not mount.writable_below else 0
+    recursive = mount.recursive and user_namespace is None
+    syscalls.mount_setattr(fd, add=mounts.MOUNT_ATTR_NODEV | below, recursive=recursive, id_map=user_namespace)
+    if mount.read_only and mount.writable_below:
+        syscalls.mount_setattr(fd, add=mounts.MOUNT_ATTR_RDONLY)
     return fd
 
 

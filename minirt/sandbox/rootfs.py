@@ -288,6 +288,7 @@ class Builder:
             read_only=mount.read_only,
             recursive=mount.recursive,
             propagation=mount.propagation,
+            writable_below=mount.writable_below,
         )
 
     def bind_at(
@@ -298,6 +299,7 @@ class Builder:
         read_only: bool = False,
         recursive: bool = True,
         propagation: str = "rprivate",
+        writable_below: bool = False,
     ) -> None:
         with self.at(target, directory=os.path.isdir(source)) as fd:
             self.check_place(fd, target)
@@ -308,6 +310,7 @@ class Builder:
                 read_only=read_only,
                 recursive=recursive,
                 propagation=propagation,
+                writable_below=writable_below,
                 attributes=mounts.MOUNT_ATTR_NODEV if self.no_devices else 0,
             )
 

@@ -29,6 +29,7 @@ _KEYS = {
     "tmpfs": (*_COMMON, "tmpfs-size", "tmpfs-mode"),
 }
 _BOOLEANS = ("readonly", "volume-nocopy", "bind-nonrecursive")
+_RECURSIVE = ("enabled", "disabled", "writable", "readonly")
 _MANY = ("volume-label", "volume-opt")
 
 
@@ -81,9 +82,27 @@ def _bind(fields: dict[str, list[str]], target: str, cwd: str) -> BindSpec:
     propagation = _one(fields, "bind-propagation") or "rprivate"
     if propagation not in PROPAGATIONS:
         raise InvalidSpec(f"invalid propagation mode: {propagation}", hint=_near(propagation, PROPAGATIONS))
-    recursive = not _boolean(fields, "bind-nonrecursive") and _one(fields, "bind-recursive") != "disabled"
-    read_only = _boolean(fields, "readonly")
-    return BindSpec(posixpath.normpath(source), target, read_only, False, recursive, propagation)
+    read_only, below = _boolean(fields, "readonly"), _below(fields, propagation)
+    recursive = not _boolean(fields, "bind-nonrecursive") and below != "disabled"
+    return BindSpec(
+        posixpath.normpath(source), target, read_only, False, recursive, propagation, writable_below=below == "writable"
+    )
+
+
+def _below(fields: dict[str, list[str]], propagation: str) -> str:
+    """``bind-recursive``: what holds for the mounts below the one that is bound."""
+    below = _one(fields, "bind-recursive") or "enabled"
+    if below not in _RECURSIVE:
+        raise InvalidSpec(
+            f'invalid value for bind-recursive: {below} (must be "enabled", "disabled", "writable", or "readonly")'
+        )
+    if below in ("writable", "readonly") and not _boolean(fields, "readonly"):
+        raise InvalidSpec(f"option 'bind-recursive={below}' requires 'readonly' to be specified in conjunction")
+    if below == "readonly" and "bind-propagation" in fields and propagation != "rprivate":
+        raise InvalidSpec(
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+        )
+    return below
 
 
 def _volume(fields: dict[str, list[str]], target: str) -> VolumeSpec:
@@ -94,6 +113,11 @@ def _volume(fields: dict[str, list[str]], target: str) -> VolumeSpec:
     if driver not in ("", "local"):
         raise InvalidSpec(f'plugin "{driver}" not found', hint="minirt has one volume driver: local.")
     subpath = _one(fields, "volume-subpath")
+    if subpath and not name:
+        raise InvalidSpec(
+            'invalid mount config for type "volume": must not set Subpath when using anonymous volumes',
+            hint="Name the volume: source=NAME.",
+        )
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidSpec(f"invalid volume subpath {subpath!r}", hint="It is a relative path inside the volume.")
     labels, options = (dict(pair.partition("=")[::2] for pair in fields.get(key, [])) for key in _MANY)

@@ -43,7 +43,7 @@ class BindSpec:
     """A path of the machine seen in the container.
 
     ``source`` is absolute. With ``create`` a missing source is made as a directory (``-v``), without it is an error
-    (``--mount``).
+    (``--mount``). ``writable_below``: what is mounted below it stays as it is, although this is ``read_only``.
     """
 
     source: str
@@ -52,6 +52,7 @@ class BindSpec:
     create: bool = True
     recursive: bool = True
     propagation: str = "rprivate"
+    writable_below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,3 +114,23 @@ def test_tmpfs_flag() -> None:
 def test_sizes(text: str, size: int) -> None:
     """Sizes are powers of 1024, with the unit in any spelling."""
     assert parse_size(text) == size
+
+
+def test_what_is_mounted_below_a_bound_directory() -> None:
+    """bind-recursive takes docker's four words, and two of them make sense only with readonly."""
+    assert parse_mount("type=bind,src=/a,dst=/b,bind-recursive=disabled").recursive is False  # type: ignore[union-attr]
+    kept = parse_mount("type=bind,src=/a,dst=/b,readonly,bind-recursive=writable")
+    assert isinstance(kept, BindSpec) and kept.recursive and kept.read_only and kept.writable_below
+    for text, message in (
+        ("bind-recursive=foo", "invalid value for bind-recursive: foo"),
+        ("bind-recursive=writable", "requires 'readonly' to be specified"),
+        ("bind-recursive=readonly,readonly,bind-propagation=rslave", "requires 'bind-propagation=rprivate'"),
+    ):
+        with pytest.raises(InvalidSpec, match=message):
+            parse_mount(f"type=bind,src=/a,dst=/b,{text}")
+
+
+def test_a_subpath_needs_a_name() -> None:
+    """A fresh volume has nothing in it that could be chosen."""
+    with pytest.raises(InvalidSpec, match="must not set Subpath when using anonymous volumes"):
+        parse_mount("type=volume,dst=/b,volume-subpath=a")
