@@ -234,6 +234,19 @@ def _ticks(pid: int) -> tuple[str, str]:
     return fields[11], fields[12]
 
 
+def test_health_checks_run_in_the_container(traced: Engine) -> None:
+    """By the container's monitor, as elsewhere."""
+    check = {"test": ["CMD-SHELL", "test -e /ok"], "interval": 200_000_000}
+    box = traced.containers.run("small", ["sh", "-c", "touch /ok; sleep 100"], healthcheck=check, detach=True)
+    try:
+        deadline = time.monotonic() + 20
+        while box.attrs["State"]["Health"]["Status"] != "healthy" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert box.attrs["State"]["Health"]["Status"] == "healthy"
+    finally:
+        box.remove(force=True)
+
+
 def test_nothing_is_left_when_the_monitor_is_killed(box: Container, traced: Engine) -> None:
     """The container ends with its monitor, and is told as ended."""
     import json
