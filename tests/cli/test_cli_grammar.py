@@ -75,7 +75,7 @@ def test_mistakes(words: Teller, line: str, code: int, first: str, hint: str) ->
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("run --cpu-quota 1 image", "--cpu-quota of docker run"),
+        ("run --gpus all image", "--gpus of docker run"),
         ("run --ip6 fd00::1 image", "--ip6 of docker run"),
         ("run --sig-proxy=false image", "--sig-proxy=false"),
     ],

@@ -54,10 +54,11 @@ def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     if not options["sig_proxy"]:
         raise Unsupported("--sig-proxy=false of run: an interrupt always ends what it interrupts", hint="Use -d.")
     _check_conflicts(options)
+    prepared = engine_options(session, options)
     session.engine.warm()  # its helper process starts while the rest of us is loaded
     typed_on = options["interactive"] and not options["detach"]
     with screen_for(session, terminal=options["tty"], interactive=typed_on) as screen:
-        container = _create(session, arguments, options)
+        container = _create(session, arguments, options, prepared)
         if screen is not None:
             program = container_program(container, container.open, keys=options["detach_keys"], remove=options["rm"])
             return screen.show(program)
@@ -84,7 +85,7 @@ def run(session: Session, arguments: tuple[str, ...], **options: Any) -> int:
     flags=container_flags(),
 )
 def create(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    container = _create(session, arguments, options)
+    container = _create(session, arguments, options, engine_options(session, options))
     session.print(f"{container.id}\n")
 
 
@@ -97,9 +98,10 @@ def _check_conflicts(options: dict[str, Any]) -> None:
         raise InvalidSpec("conflicting options: cannot specify both --restart and --rm", hint="Leave --rm out.")
 
 
-def _create(session: Session, arguments: tuple[str, ...], options: dict[str, Any]) -> Container:
+def _create(
+    session: Session, arguments: tuple[str, ...], options: dict[str, Any], prepared: dict[str, Any]
+) -> Container:
     image, *words = arguments
-    prepared = engine_options(session, options)
     id_file = session.cwd / options["cidfile"] if options["cidfile"] else None
     if id_file is not None and id_file.exists():
         raise NameInUse(
