@@ -2,8 +2,8 @@
 
 Layers are mounted as they lie, a writable mount with a directory for what is written, thrown away afterwards. A part
 of the context is copied once for the whole build: that is how ignored files stay out, how all of it belongs to root,
-and why a file that changes meanwhile does not change the build. Where nothing can be mounted, or nobody could be kept
-from writing (with proot), each command gets a copy of its own.
+and why a file that changes meanwhile does not change the build. Where nothing can be mounted (with proot), each command
+gets a copy of its own.
 """
 
 from __future__ import annotations

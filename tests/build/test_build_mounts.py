@@ -61,7 +61,8 @@ RUN --mount=from=made,target=/all cat /all/out/d/f; touch /all/new 2>/dev/null &
     build(text)
     lines = said(events).splitlines()
     assert [line for line in lines if line == "one"] == ["one"] * 3
-    assert lines[-1] == ("kept" if engine.machine.isolation == "namespaces" else "written")
+    # Without namespaces each command has a copy; Landlock, where the kernel has it, still forbids writing there.
+    assert lines[-1] == "kept" or (engine.machine.isolation != "namespaces" and lines[-1] == "written")
 
 
 def test_what_a_writable_mount_gets_is_gone_afterwards(build: Any, context: Path, events: list[Any]) -> None:
