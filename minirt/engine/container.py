@@ -14,7 +14,7 @@ from minirt.engine.attaching import Attachable, Output
 from minirt.engine.container_files import WithFiles
 from minirt.engine.container_logs import WithLogs
 from minirt.engine.container_programs import WithPrograms
-from minirt.errors import Unsupported
+from minirt.errors import Conflict, Unsupported
 from minirt.model.cancel import Cancel
 from minirt.model.events import ContainerExited, ContainerRemoved
 
@@ -147,7 +147,9 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
         self._engine.report(ContainerRemoved(self.id))
 
     def rename(self, name: str) -> None:
-        """Raises NameInUse, InvalidSpec."""
+        """Raises Conflict, NameInUse, InvalidSpec."""
+        if name.lstrip("/") == self.name:
+            raise Conflict("Renaming a container with the same name as its current name")
         old, self._record = self.name, self._engine.lifecycle.shelf.rename(self._record, name)
         note(self._engine.journal, "rename", self._record, oldName=f"/{old}")
 

@@ -87,3 +87,18 @@ def test_details_of_logs(cli: Teller) -> None:
     )  # fmt: skip
     assert cli.ok("logs", "--details", "told").out == "Q=1,a=x+y hi\n"
     assert cli("logs", "--since", "nonsense", "told").err.startswith('Error: invalid value for "since"')
+
+
+def test_words_that_scripts_look_for(cli: Teller) -> None:
+    """A name it has already, a port that is not published, a kind that is none: docker's sentences."""
+    cli.ok("create", "--name", "same", "minirt/base", "true")
+    for line, words in (
+        ("rename same same", "Renaming a container with the same name as its current name"),
+        ("port same 80", "No public port '80' published for same"),
+        (
+            "inspect --type bogus same",
+            'unknown type: "bogus": must be one of "container", "image", "network", "volume"',
+        ),
+    ):
+        said = cli(*line.split())
+        assert (said.code, said.err.splitlines()[0]) == (1, f"Error: {words}")

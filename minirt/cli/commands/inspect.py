@@ -87,7 +87,8 @@ def _any(session: Session, name: str) -> dict[str, Any]:
 def inspect(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     kind = options["kind"]
     if kind and kind not in FINDERS:
-        error = InvalidInput(f'"{kind}" is not a valid value for --type', hint=f"One of: {', '.join(FINDERS)}.")
+        what = f'unknown type: "{kind}": must be one of ' + ", ".join(f'"{name}"' for name in sorted(FINDERS))
+        error = InvalidInput(what)
         error.exit_code = 1
         raise error
     find = FINDERS.get(kind, _any)

@@ -26,7 +26,7 @@ def port(session: Session, arguments: tuple[str, ...]) -> None:
         lines = _texts(ports.get(wanted))
         if not lines:
             raise NotFound(
-                f"no public port '{arguments[1]}' published for {arguments[0]}",
+                f"No public port '{arguments[1]}' published for {arguments[0]}",
                 hint=f"`docker port {arguments[0]}` lists those that are; EXPOSE alone publishes nothing.",
             )
     session.print("".join(f"{line}\n" for line in lines))
