@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,25 @@ def test_a_check_directive_that_cannot_be_read_is_an_error(text: str) -> None:
         check(Subject(parse(f"# check={text}\nFROM a:1\n")))
     assert caught.value.where is not None
     assert caught.value.where.line == 1
+
+
+def test_many_heredocs_are_looked_at_once_each() -> None:
+    """The text of a RUN is put together once, not once for every command in it."""
+    count = 3000
+    text = "FROM a:1\nRUN " + " \\\n".join(f"<<E{i}" for i in range(count)) + "\n"
+    text += "".join(f"x\nE{i}\n" for i in range(count))
+    calls = 0
+
+    def counting(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_name == "script"
+
+    sys.setprofile(counting)
+    try:
+        check(Subject(parse(text)))
+    finally:
+        sys.setprofile(None)
+    assert 0 < calls < 10
 
 
 LINES = st.sampled_from(

@@ -153,8 +153,9 @@ def _caches(stage: Stage) -> Iterator[Finding]:
         if not isinstance(one, Run):
             continue
         mounts = {mount.target.rstrip("/") for mount in one.mounts if isinstance(mount, CacheMount)}
+        text = one.script or one.original
         for command in commands(one):
-            found = _cache_left(command, one, environment)
+            found = _cache_left(command, one, text, environment)
             if found is not None and not any(_covers(mount, found[0]) or _covers(found[0], mount) for mount in mounts):
                 path, better = found
                 message = f"{command.program} leaves {path} in this layer"
@@ -163,9 +164,9 @@ def _caches(stage: Stage) -> Iterator[Finding]:
                 break
 
 
-def _cache_left(command: ShellCommand, run: Run, environment: set[str]) -> tuple[str, str] | None:
-    """The directory that keeps the downloads, and a RUN that does not keep them."""
-    program, text = command.program, run.script or run.original
+def _cache_left(command: ShellCommand, run: Run, text: str, environment: set[str]) -> tuple[str, str] | None:
+    """The directory that keeps the downloads, and a RUN that does not keep them; ``text`` is the whole command."""
+    program = command.program
     installs = command.arguments[:1] in (("install",), ("add",), ("ci",), ("update",))
     if program in ("apt-get", "apt") and installs and "/var/lib/apt/lists" not in text:
         return "/var/lib/apt/lists", f"{run.original} && rm -rf /var/lib/apt/lists/*"
