@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from minirt.views.graph import Chip, Edge, EdgeKind, Graph, Kind, LegendItem, Look, Node
 from minirt.views.tables import text_table
@@ -17,8 +17,9 @@ __all__ = ["ImageStack", "LayerBox", "created_words", "layers_graph", "layers_ta
 
 _PAGE = 844.0
 _GAP = 16.0
-_NARROWEST = 200.0
+_NARROWEST = 199.0
 _WIDEST = 460.0
+_IN_A_ROW = 4
 _NOISE = re.compile(r"^(?:RUN )?(?:\|\d+ .*? )?/bin/sh -c (?:#\(nop\)\s*)?|\s*# (?:buildkit|minirt/base)$")
 
 
@@ -62,25 +63,56 @@ class _Slab:
 def layers_graph(images: Sequence[ImageStack], *, stable: bool = False) -> Graph:
     """The picture of ``images``. ``stable`` leaves out ids, and sizes that depend on the machine."""
     ground = _tree(images)
-    nodes = tuple(_Painter(ground, len(images), stable).nodes()) if images else (_nothing(),)
+    nodes, edges = _lanes(ground, images, stable) if images else ([_nothing()], [])
     return Graph(
         id="layers",
         title="Layers of " + ", ".join(image.name for image in images) if images else "No images yet",
         subtitle=_totals(ground, images, stable),
-        nodes=nodes,
-        edges=tuple(_edges(ground)),
+        nodes=tuple(nodes),
+        edges=tuple(edges),
         legend=_legend(images),
         text=layers_table(images, stable=stable),
         upwards=True,
     )
 
 
-def layers_table(images: Sequence[ImageStack], *, stable: bool = False) -> str:
-    """The text twin: a row for each layer of each image, from the base up."""
+def _lanes(ground: _Slab, images: Sequence[ImageStack], stable: bool) -> tuple[list[Node], list[Edge]]:
+    """Up to four images side by side; more in several lanes below each other, relatives together."""
+    if len(images) <= _IN_A_ROW:
+        return list(_Painter(ground, len(images), stable).nodes()), list(_edges(ground))
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    y = 0.0
+    ordered = _relatives(ground)
+    for number, start in enumerate(range(0, len(ordered), _IN_A_ROW)):
+        lane = _tree(ordered[start : start + _IN_A_ROW])
+        painted = list(_Painter(lane, _IN_A_ROW, stable, _owners(images)).nodes())
+        down = y - min(node.place[1] for node in painted if node.place is not None)
+        for node in painted:
+            assert node.place is not None
+            nodes.append(replace(node, id=f"{node.id}-{number}", place=(node.place[0], node.place[1] + down)))
+        edges += [replace(e, source=f"{e.source}-{number}", target=f"{e.target}-{number}") for e in _edges(lane)]
+        y = max(node.place[1] + node.height for node in nodes if node.place is not None) + 20
+    return nodes, edges
+
+
+def _relatives(slab: _Slab) -> list[ImageStack]:
+    """All images on ``slab``, in the order in which the painter sets them from left to right."""
+    return [*(image for above in slab.above.values() for image in _relatives(above)), *slab.tops]
+
+
+def _owners(images: Sequence[ImageStack]) -> dict[str, list[str]]:
+    """The names of the images that have each layer, by diff id."""
     owners: dict[str, list[str]] = {}
     for image in images:
         for layer in image.layers:
             owners.setdefault(layer.diff_id, []).append(image.name)
+    return owners
+
+
+def layers_table(images: Sequence[ImageStack], *, stable: bool = False) -> str:
+    """The text twin: a row for each layer of each image, from the base up."""
+    owners = _owners(images)
     rows = []
     for image in images:
         for number, layer in enumerate(image.layers, 1):
@@ -123,8 +155,10 @@ def _slabs(slab: _Slab) -> Iterator[_Slab]:
 class _Painter:
     """Places the tree: columns for the images, a shared slab under all that stand on it."""
 
-    def __init__(self, ground: _Slab, images: int, stable: bool) -> None:
+    def __init__(self, ground: _Slab, images: int, stable: bool, owners: dict[str, list[str]] | None = None) -> None:
+        """``owners``: whose each layer is, where more images have it than are drawn here."""
         self.ground = ground
+        self.owners = owners
         self.stable = stable
         self.single = images == 1
         self.column = min(_WIDEST, max(_NARROWEST, (_PAGE - _GAP * (images - 1)) / images))
@@ -154,7 +188,7 @@ class _Painter:
         return 56.0 + (self.deepest - 1 - depth) * (self.row + 3.0)
 
     def _slab(self, slab: _Slab, layer: LayerBox, left: float) -> Node:
-        owners = [image.name for image in slab.images()]
+        owners = self.owners[layer.diff_id] if self.owners else [image.name for image in slab.images()]
         shared = len(owners) > 1
         words = f"shared by {len(owners)}" if shared else "" if self.single else "only here"
         identity = "" if self.stable else _short(layer.diff_id)

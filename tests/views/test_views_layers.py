@@ -88,6 +88,17 @@ def test_edges_trace_what_stands_on_what() -> None:
     assert edges == {("layer-0", "layer-1"), ("layer-1", "image-0"), ("layer-0", "image-1")}
 
 
+def test_many_images_stay_within_the_page() -> None:
+    """Nine images in lanes: as wide as four, every image once, and a shared layer says by how many."""
+    graph = layers_graph([stack(f"i{n}", *(BASE, APP, DATA)[: 1 + n % 3]) for n in range(9)])
+    assert max(place(node)[0] + node.width for node in graph.nodes) <= 845
+    assert sorted(node.title for node in graph.nodes if node.id.startswith("image")) == [f"i{n}" for n in range(9)]
+    assert {node.detail.partition(" · ")[0] for node in graph.nodes if node.id.startswith("layer-0")} >= {"shared by 9"}
+    known = {node.id for node in graph.nodes}
+    assert len(known) == len(graph.nodes)
+    assert all(edge.source in known and edge.target in known for edge in graph.edges)
+
+
 def test_no_lines_run_across_a_stack() -> None:
     """What stands on a layer touches it; the edges are for viewers that trace, and are not drawn."""
     svg = to_svg(layers_graph([stack("one", BASE, APP), stack("two", BASE, APP, DATA)]))
