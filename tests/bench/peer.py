@@ -55,10 +55,11 @@ class Peers:
         )
 
     def clean(self) -> None:
-        if self.docker:
-            self.docker.clean()
         if self.podman:
             self.podman.clean()
+        if self.docker:
+            with suppress(subprocess.SubprocessError):  # its engine may be gone
+                self.docker.clean()
 
 
 @dataclass(frozen=True, slots=True)
