@@ -251,18 +251,13 @@ def test_other_id_maps(bench: Any) -> None:
 
 
 def test_many_containers_one_after_another(bench: Any) -> None:
-    """A warm sandbox starts containers in milliseconds, and nothing piles up in the spawner."""
+    """Nothing piles up in the spawner: no descriptor, no process."""
     root = bench.root()
     bench.run(bench.spec("true", root=root))
     spawner = bench.sandbox._spawner.process.pid
     before = len(os.listdir(f"/proc/{spawner}/fd"))
-    times = []
     for _ in range(30):
-        began = time.perf_counter()
         assert bench.start(bench.spec("true", root=root)).wait(timeout=10) == Exit(0)
-        times.append(time.perf_counter() - began)
-    # Loose, as tests share the machine: an interpreter's start for each would be far beyond.
-    assert sorted(times)[5] < 0.08
     assert len(os.listdir(f"/proc/{spawner}/fd")) == before
     children = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
     assert len(children) <= 1

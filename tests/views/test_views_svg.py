@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -154,19 +153,6 @@ def test_warming_up_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     thread = warm()
     thread.join(10)
     assert not thread.is_alive()
-
-
-def test_a_frame_of_20_steps_is_quick(replay: Replay) -> None:
-    """Ten milliseconds are the budget; the best of five counts, since the machine is shared."""
-    view = replay(samples.long_build(20))
-    to_svg(view.graph())
-
-    def once(at: float) -> float:
-        start = time.perf_counter()
-        mimebundle(view.graph(at=at))
-        return time.perf_counter() - start
-
-    assert min(once(at) for at in (1.0, 2.0, 3.0, 4.0, 5.0)) < 0.020
 
 
 def test_the_bundle_has_all_that_front_ends_choose_from(replay: Replay) -> None:
