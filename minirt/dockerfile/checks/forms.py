@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -124,10 +126,20 @@ def _shell_forms(stage: Stage) -> Iterator[Finding]:
             return
         if isinstance(one, Cmd | Entrypoint) and isinstance(one.command, ShellForm):
             text = one.command.text
-            words = ["/bin/sh", "-c", text] if _NEEDS_A_SHELL.search(text) else text.split()
+            words = _words_of(text)
             better = f"{one.keyword} {json.dumps(words, ensure_ascii=False)}" if text else ""
             message = f"JSON arguments recommended for {one.origin.keyword} {_TO_PREVENT}"
             yield Finding("JSONArgsRecommended", message, one.location, step_of(stage.index, index), better)
+
+
+def _words_of(text: str) -> list[str]:
+    """The words of a shell form in exec form; a list in single quotes, which is no JSON, was meant as one."""
+    if text.startswith("["):
+        with contextlib.suppress(ValueError, SyntaxError):
+            meant = ast.literal_eval(text)
+            if isinstance(meant, list) and all(isinstance(word, str) for word in meant):
+                return meant
+    return ["/bin/sh", "-c", text] if _NEEDS_A_SHELL.search(text) else text.split()
 
 
 def _only_the_last_counts(stage: Stage) -> Iterator[Finding]:

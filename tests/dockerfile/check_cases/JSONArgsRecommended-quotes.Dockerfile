@@ -1,0 +1,2 @@
+FROM minirt/base
+CMD ['cat', '/etc/hostname']
