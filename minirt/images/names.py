@@ -10,7 +10,7 @@ from minirt.errors import ImageNotFound, InvalidInput
 from minirt.images.image import StoredImage
 from minirt.model.reference import DEFAULT_TAG, Reference
 
-__all__ = ["find", "is_id", "looks_like_id", "not_found", "reference_in"]
+__all__ = ["find", "is_id", "looks_like_id", "near_names", "not_found", "reference_in"]
 
 _ID = re.compile(r"(?:sha256:)?([a-f0-9]{1,64})")
 
@@ -70,13 +70,26 @@ def not_found(text: str, images: Iterable[StoredImage]) -> ImageNotFound:
     """The error for ``text``, with up to three names that are close to it."""
     known = sorted({tag for image in images for tag in image.tags})
     wanted = text if ":" in text.rpartition("/")[2] else f"{text}:{DEFAULT_TAG}"
-    same = [tag for tag in known if tag.rpartition(":")[0] == wanted.rpartition(":")[0]]
-    close = same[:3] or difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
+    close = near_names(wanted, known)
     return ImageNotFound(
         f"No such image: {text if _ID.fullmatch(text) else wanted}",
         cause="" if known else "there are no images here yet",
         hint=f"Did you mean {' or '.join(close)}?" if close else "docker images lists what is here; pull or build it.",
     )
+
+
+def near_names(wanted: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the names ``known`` that ``wanted`` may have meant, all of them with their tags.
+
+    The tags are not compared: ``nosuch:latest`` and ``a:latest`` have little in common.
+    """
+    by_repository: dict[str, list[str]] = {}
+    for name in known:
+        by_repository.setdefault(name.rpartition(":")[0], []).append(name)
+    repository, _, tag = wanted.rpartition(":")
+    near = [repository] if repository in by_repository else difflib.get_close_matches(repository, by_repository, n=3)
+    names = [name for one in near for name in by_repository[one]]
+    return sorted(names, key=lambda name: name.rpartition(":")[2] != tag)[:3]
 
 
 def _by_name(ref: Reference, images: Sequence[StoredImage]) -> StoredImage | None:

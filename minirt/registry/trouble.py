@@ -15,7 +15,7 @@ from minirt.registry.hosts import Endpoint
 __all__ = ["answered", "dropped", "joined", "unreachable"]
 
 _HUB = "registry-1.docker.io"
-_OFFLINE = "Check the network. Without one, FROM minirt/base works: minirt makes it from this machine's own programs."
+_OFFLINE = "Check the network. Without one, there is minirt/base, made from this machine's own programs."
 
 
 def unreachable(url: str, error: BaseException) -> RegistryUnreachable:

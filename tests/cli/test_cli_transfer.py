@@ -92,3 +92,11 @@ def test_load_tells_the_names_of_the_archive(cli: Teller, tmp_path: Path) -> Non
     cli.ok("build", "-t", "one:1", "-t", "two:1", "-", stdin=b"FROM scratch\nLABEL a=b\n")
     cli.ok("save", "-o", str(tmp_path / "one.tar"), "one:1")
     assert cli.ok("load", "-i", str(tmp_path / "one.tar")).lines == ["Loaded image: one:1"]
+
+
+def test_a_mistyped_image(cli: Teller, registry: RegistryServer) -> None:
+    """``run`` of a name that is nearly one of this machine's names that one, before what the registry says."""
+    _pushed(cli, f"{registry.address}/team/app:1")
+    cli.ok("tag", "minirt/base", f"{registry.address}/team/app:2")
+    error = cli("run", "--rm", f"{registry.address}/team/ap:2").err
+    assert f"Did you mean {registry.address}/team/app:2?" in error

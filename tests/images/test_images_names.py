@@ -41,14 +41,15 @@ def test_an_ambiguous_id_is_reported(images, make):
 
 def test_a_missing_image_names_close_ones(images, make):
     """What is nearly right is answered with what there is."""
-    make(A, names=("hello:1", "server:2.0"))
+    make(A, names=("hello:1", "server:2.0", "a:latest"))
     for typed, meant in [("helo:1", "hello:1"), ("hello", "hello:1"), ("sever:2.0", "server:2.0")]:
         with pytest.raises(ImageNotFound, match=f"No such image: {typed}") as caught:
             images.get(typed)
         assert caught.value.hint == f"Did you mean {meant}?"
-    with pytest.raises(ImageNotFound) as caught:
-        images.get("f" * 64)
-    assert "Did you mean" not in caught.value.hint
+    for typed in ("f" * 64, "alpine", "nosuch"):  # a tag in common is no likeness
+        with pytest.raises(ImageNotFound) as caught:
+            images.get(typed)
+        assert "Did you mean" not in caught.value.hint
 
 
 def test_impossible_names_are_told_apart_from_missing_ones(images):

@@ -19,9 +19,11 @@ from minirt.errors import (
     MinirtError,
     NameInUse,
     PathNotFound,
+    RegistryError,
     Unsupported,
     UsageError,
 )
+from minirt.images.names import near_names
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 
@@ -142,13 +144,25 @@ def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
 
     ref = Reference.parse(image)
     mode = "quiet" if options["quiet"] else "auto"
-    pulled = pull_image(session, ref, platform=options["platform"], mode=mode, what="run")
+    try:
+        pulled = pull_image(session, ref, platform=options["platform"], mode=mode, what="run")
+    except (ImageNotFound, RegistryError) as error:
+        raise _with_near_name(session, ref, error) from error
     if options["platform"] and not _runs(options["platform"], pulled.attrs):
         raise ImageNotFound(
             f"image with reference {image} was found but does not provide the specified platform"
             f" ({options['platform']})",
             hint="Leave --platform out, or name an image that is made for it.",
         )
+
+
+def _with_near_name(session: Session, ref: Reference, error: MinirtError) -> MinirtError:
+    """Whoever asks a registry for a name that is nearly one of this machine's has probably mistyped it."""
+    here = {"minirt/base:latest", *(tag for image in session.engine.images.list() for tag in image.tags)}
+    near = near_names(ref.familiar, here)
+    if near:
+        error.hint = f"Did you mean {' or '.join(near)}? {error.hint}".rstrip()
+    return error
 
 
 def _refuse_foreign(session: Session, found: Any, wanted: str) -> None:
