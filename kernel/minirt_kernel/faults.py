@@ -17,6 +17,11 @@ __all__ = ["install", "render", "shift", "without_name"]
 _SIGNALLED = 128
 """A program that signal n ended has the exit code 128 + n (POSIX, shell command language)."""
 
+_SHELL_SAYS = {
+    126: "126 is a shell's word for: there is such a file, but it is no program that may be run",
+    127: "127 is a shell's word for: the image has no such program",
+}
+
 _RED, _BOLD, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 
@@ -53,7 +58,9 @@ def without_name(error: ContainerFailed) -> ContainerFailed:
     """The same without the container's name, which is random unless the user chose it: saved outputs stay equal."""
     code = error.exit_code
     cause = error.cause
-    if not cause and code > _SIGNALLED:
+    if not cause and code in _SHELL_SAYS:
+        cause = _SHELL_SAYS[code]
+    elif not cause and code > _SIGNALLED:
         try:
             cause = f"a signal ended it: {signal.Signals(code - _SIGNALLED).name}"
         except ValueError:

@@ -87,9 +87,15 @@ def _graph_of(kind: str) -> Callable[[Runtime, list[str]], Graph]:
         near = difflib.get_close_matches(kind, known, 1)
         raise UsageError(
             f"%graph does not know {kind!r}" if kind else "%graph needs to know what to draw",
-            hint=f"Did you mean %graph {near[0]}?" if near else "There are: " + "; ".join(KINDS.values()) + ".",
+            hint=f"Did you mean %graph {near[0]}?" if near else _all_kinds(),
         )
     return known[kind]
+
+
+def _all_kinds() -> str:
+    uses = [text.rpartition(": ") for text in KINDS.values()]
+    width = max(len(use) for _, _, use in uses)
+    return "\n".join(["There are:", *(f"  {use:{width}}  {what}" for what, _, use in uses)])
 
 
 def _last(runtime: Runtime, _names: list[str]) -> Graph:

@@ -45,7 +45,8 @@ class MinirtMagics(Magics):
     @line_magic
     def docker(self, line: str) -> None:
         """Run a docker command: ``%docker images``. A whole cell of such lines needs no ``%``."""
-        self._runtime.cell_now(f"%docker {line}")
+        # IPython reads the old program's name, docker-compose, as this magic's with an option.
+        self._runtime.cell_now(f"%docker {line.removeprefix('-') if line.startswith('-compose') else line}")
 
     @line_magic
     def graph(self, line: str) -> None:

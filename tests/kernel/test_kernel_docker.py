@@ -31,6 +31,7 @@ def test_commands_that_tell_about_themselves(kernel: Any, cell: str) -> None:
     [
         ("docker imags", "UsageError", "images"),
         ("docker run --nme x minirt/base", "UsageError", "--name"),
+        ("docker-compose up", "UsageError", "minirt does not"),
         ("docker run", "UsageError", "requires at least 1 argument"),
         ("docker inspect nothing-of-that-name", None, "nothing-of-that-name"),
         ("docker rmi nothing-of-that-name", "ImageNotFound", "nothing-of-that-name"),

@@ -47,9 +47,12 @@ def test_places_are_counted_in_the_cells_lines() -> None:
     assert other.where == Location("other.dockerfile", 2)
 
 
-@pytest.mark.parametrize(("code", "cause"), [(3, ""), (137, "SIGKILL"), (139, "SIGSEGV"), (255, "")])
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [(3, ""), (126, "no program"), (127, "no such program"), (137, "SIGKILL"), (139, "SIGSEGV"), (255, "")],
+)
 def test_an_exit_code_is_told_without_a_random_name(code: int, cause: str) -> None:
-    """Codes above 128 name the signal."""
+    """Codes above 128 name the signal, 126 and 127 are what a shell means by them."""
     error = faults.without_name(ContainerFailed("the command in container x", exit_code=code))
     assert error.what == f"the container ended with exit code {code}"
     assert cause in error.cause
