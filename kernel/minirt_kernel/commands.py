@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-import itertools
-import re
-import shlex
 import threading
 import uuid
 from dataclasses import replace
@@ -15,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 
 from minirt.errors import (
     ContainerFailed,
-    InvalidReference,
     Location,
     MinirtError,
     NotFound,
@@ -24,6 +20,7 @@ from minirt.errors import (
 )
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
+from minirt_kernel.arguments import instead_of_typing, may_have_screen, read_options, refuse_archives, split_options
 from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
 from minirt_kernel.chain import Link, Piece, read_wish
 from minirt_kernel.expansion import expand, names_docker
@@ -105,7 +102,7 @@ def _linked(runtime: Runtime, cell: DockerfileCell, arguments: list[str], link: 
     """The cell as a link of the chain, and its ``docker build``: options that decide steps go on, names do not."""
     where = _magic_line(cell)
     wish, arguments = read_wish(arguments, where)
-    options, operands = _read_options("build", arguments)
+    options, operands = read_options("build", arguments)
     if any(name == "file" for name, _ in options):
         raise _two_dockerfiles(cell)
     given = tuple(f"--{name}={value}" for name, value in options if name in _INHERITED)
@@ -131,7 +128,7 @@ async def run_script(runtime: Runtime, cell: RunCell) -> None:
 
     def job(feed: Feed, cancel: Cancel) -> None:
         arguments = _expanded(runtime, words, feed, cancel)
-        options, rest = _split("run", arguments)
+        options, rest = split_options("run", arguments)
         if not rest:
             raise _no_image(cell)
         argv, stdin = _script_command(runtime, cell.script, arguments[: len(arguments) - len(rest)], rest, options)
@@ -166,11 +163,11 @@ def _own_loop() -> asyncio.AbstractEventLoop | None:
 
 def _screens(runtime: Runtime, loop: asyncio.AbstractEventLoop | None, argv: list[str]) -> NotebookScreens | None:
     """Terminals in the output, for a command that may want one."""
-    if not _may_have_screen(argv):
+    if not may_have_screen(argv):
         return None
     from minirt_kernel.screens import NotebookScreens, fallback
 
-    return NotebookScreens(runtime, loop, fallback(argv, _instead(argv)))
+    return NotebookScreens(runtime, loop, fallback(argv, instead_of_typing(argv)))
 
 
 def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractEventLoop | None) -> Job[str]:
@@ -191,41 +188,6 @@ def _line_job(runtime: Runtime, words: tuple[Word, ...], loop: asyncio.AbstractE
         return ""
 
     return job
-
-
-def _may_have_screen(argv: list[str]) -> bool:
-    words = [word for word in argv if word not in ("container", "image", "builder", "buildx")]
-    if words[:1] == ["build"]:
-        return "--on-error=shell" in words or ("--on-error", "shell") in itertools.pairwise(words)
-    return words[:1] in (["run"], ["exec"], ["start"], ["attach"], ["debug"])
-
-
-def _instead(argv: list[str]) -> str:
-    """What to type where nobody can type on a terminal."""
-    words = argv[1:] if argv[0] == "container" else argv
-    command, arguments = words[0], words[1:]
-    if command == "build" or "build" in words[:2]:
-        return "docker debug tells what the step had changed; with a COMMAND behind it, runs that."
-    _, rest = _split(command, arguments)
-    options = [_untyped(word) for word in arguments[: len(arguments) - len(rest)]]
-    line = shlex.join(["docker", command, *filter(None, options), *rest])
-    if command in ("attach", "start"):
-        name = rest[0] if rest else "NAME"
-        return f"docker logs {name} shows what it wrote, docker exec {name} COMMAND runs a command in it."
-    if len(rest) > 1 or (command == "debug" and rest):
-        return f"{line}"
-    if command == "debug":
-        return f"{line} tells what the step had changed; with a COMMAND behind it, runs that."
-    return f"{line} COMMAND runs one command; with -dit it waits, and docker exec NAME COMMAND runs commands in it."
-
-
-def _untyped(word: str) -> str:
-    """An option without -i and -t."""
-    if word in ("--interactive", "--tty"):
-        return ""
-    if re.fullmatch(r"-[A-Za-z]*[it]+[A-Za-z]*", word):
-        return "-" + word[1:].replace("i", "").replace("t", "") if word.strip("-it") else ""
-    return word
 
 
 def _expanded(runtime: Runtime, words: tuple[Word, ...], feed: Feed, cancel: Cancel) -> list[str]:
@@ -250,7 +212,7 @@ def _execute(
 ) -> None:
     from minirt.cli import execute
 
-    _refuse_archives(argv)
+    refuse_archives(argv)
     session = runtime.session(feed, cancel, stdin=stdin, screens=screens)
     try:
         with runtime.telling(feed):
@@ -281,50 +243,6 @@ def _links(runtime: Runtime, name: str) -> Links:
         ]
         found += links_of(container.name, places).links
     return Links(tuple(found))
-
-
-def _split(command: str, arguments: list[str]) -> tuple[dict[str, str], list[str]]:
-    """The options by long name, and what is not an option: the build's context, or image and command."""
-    found, rest = _read_options(command, arguments)
-    return dict(found), rest
-
-
-def _read_options(command: str, arguments: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    from minirt.cli.flags import FlagShape, split
-    from minirt.cli.tree import load
-
-    known = load(command)
-    shapes = [*(flag.shape for flag in known.flags), FlagShape("help", "", False)]
-    return split(arguments, shapes, interspersed=known.allow_interspersed_args)
-
-
-def _refuse_archives(argv: list[str]) -> None:
-    """A tar archive is no text for a page; a terminal would refuse it too."""
-    from minirt.cli.tree import resolve
-
-    try:
-        found = resolve(tuple(argv), "docker")
-    except UsageError:
-        return  # to be told with all that belongs to it
-    if found.name == "build":
-        _refuse_outputs(list(found.rest))
-    if found.name not in ("save", "export", "cp"):
-        return
-    options, rest = _split(found.name, list(found.rest))
-    if rest[-1:] == ["-"] or (found.name != "cp" and rest and not {"output", "help"} & options.keys()):
-        raise UsageError("an archive cannot be shown in a cell", hint="Write it to a file: docker save -o FILE IMAGE")
-
-
-def _refuse_outputs(words: list[str]) -> None:
-    from minirt.cli.build_values import read_output
-
-    options, _ = _read_options("build", words)
-    for name, text in options:
-        try:
-            if name == "output" and read_output(text).dest == "-":
-                raise UsageError("an archive cannot be shown in a cell", hint="Name a file or directory: dest=FILE")
-        except (ValueError, InvalidReference):
-            continue  # the command says what is wrong with it
 
 
 _SHELLS = ("sh", "ash", "bash", "dash", "ksh", "zsh")
