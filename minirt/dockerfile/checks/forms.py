@@ -33,6 +33,7 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(r"(?:_|^)public(?:_|$)", re.IGNORECASE)
 _TO_PREVENT = "to prevent unintended behavior related to OS signals"
+_MEANT_AS_LIST, _QUOTED = re.compile(r"\[\s*[\"'][^\"']*[\"']\s*(?:,|\]|$)"), re.compile(r"[\"']([^\"']*)[\"']")
 _NEEDS_A_SHELL = re.compile(r"[$&|;<>()`*?\[\]{}~'\"\\#=\n]")
 
 
@@ -133,12 +134,13 @@ def _shell_forms(stage: Stage) -> Iterator[Finding]:
 
 
 def _words_of(text: str) -> list[str]:
-    """The words of a shell form in exec form; a list in single quotes, which is no JSON, was meant as one."""
-    if text.startswith("["):
+    """The words of a shell form in exec form; a list that is no JSON (single quotes, no end) was meant as one."""
+    if _MEANT_AS_LIST.match(text):
         with contextlib.suppress(ValueError, SyntaxError):
             meant = ast.literal_eval(text)
             if isinstance(meant, list) and all(isinstance(word, str) for word in meant):
                 return meant
+        return _QUOTED.findall(text)
     return ["/bin/sh", "-c", text] if _NEEDS_A_SHELL.search(text) else text.split()
 
 
