@@ -16,13 +16,15 @@ from minirt.views.graph import Edge, EdgeKind, Graph, Group, Kind, Status
 from minirt.views.layout import Box, Layout, Route, layout
 from minirt.views.legend import draw_legend, legend_height
 from minirt.views.shapes import icon, number, rectangle, text_at, title, xml_text
-from minirt.views.text import shorten
+from minirt.views.text import shorten, text_width
 from minirt.views.theme import EDGES, PAGE_INK, SANS, STATUSES
 
 __all__ = ["to_svg"]
 
 _MARGIN = 8.0
 _MINIMUM_WIDTH = 360.0
+_BESIDE_SUBTITLE = 4 * _MARGIN + 1
+_WIDEST_FOR_WORDS = 640.0  # a picture of one card is made wider for its second line, up to here
 _PAGE_WIDTH = 860.0
 
 # Frames of one build differ in words and colours, seldom in shape: the same DOT need not be laid out twice.
@@ -35,12 +37,13 @@ def to_svg(graph: Graph) -> str:
     Raises :class:`minirt.errors.Unsupported` if no Graphviz is installed.
     """
     place = _placed(graph) or _layout(to_dot(graph))
-    width = max(place.width, _MINIMUM_WIDTH) + 2 * _MARGIN
+    body = max(place.width, _MINIMUM_WIDTH)
+    width = max(body + 2 * _MARGIN, min(text_width(graph.subtitle, 11.5) + _BESIDE_SUBTITLE, _WIDEST_FOR_WORDS))
     head = 48.0 if graph.subtitle else 30.0
     foot = legend_height(graph.legend, width - 4 * _MARGIN)
     height = head + place.height + foot + _MARGIN
     parts = [_open(graph, width, height), _header(graph, width)]
-    left = (width - place.width) / 2
+    left = _MARGIN + (body - place.width) / 2
     parts.append(f'<g transform="translate({number(left)} {number(head)})">')
     parts += _body(graph, place)
     parts.append("</g>")
@@ -117,7 +120,7 @@ def _header(graph: Graph, width: float) -> str:
     room = width - x - _MARGIN
     parts.append(text_at(x, 18, shorten(graph.title, room, 14, bold=True), 14, PAGE_INK, bold=True))
     if graph.subtitle:
-        parts.append(text_at(_edge_of(graph), 36, shorten(graph.subtitle, width - 32, 11.5), 11.5, PAGE_INK))
+        parts.append(text_at(_edge_of(graph), 36, shorten(graph.subtitle, width - 4 * _MARGIN, 11.5), 11.5, PAGE_INK))
     return '<g class="header">' + "".join(parts) + "</g>"
 
 

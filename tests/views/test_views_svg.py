@@ -199,3 +199,14 @@ def test_hostile_instructions_cannot_break_a_picture(replay: Replay, read_svg: R
     steps = samples.plan(0, "FROM minirt/base", "RUN echo \x01\ufffe <b>")
     started = BuildStarted((replace(samples.HELLO, steps=steps),), "x:1")
     read_svg(to_svg(replay([started]).graph()))
+
+
+def test_a_narrow_picture_is_made_wide_enough_for_its_second_line() -> None:
+    """One card is narrow; what the line above it says is not cut for that, nor is the card moved."""
+    layer = LayerBox("sha256:" + "a" * 64, 5, "COPY x /")
+    graph = files_graph("x:1", [FileLayer(layer, [])])
+    words = "0 containers with 0 B of their own, 1 volume with 63 B · live while the kernel runs"
+    narrow = replace(graph, subtitle="short", nodes=tuple(replace(n, width=240, place=(0, 0)) for n in graph.nodes[:1]))
+    assert words in to_svg(replace(narrow, subtitle=words))
+    moved = [re.search(r"translate\([^)]*\)", to_svg(replace(narrow, subtitle=one))) for one in ("short", words)]
+    assert moved[0] and moved[1] and moved[0][0] == moved[1][0]
