@@ -118,7 +118,7 @@ def _holder(publish: Publish) -> str:
         return "another program or container on this machine"
     pid, name = found
     if name.startswith(HELPER):
-        return f"container {name.removeprefix(HELPER)} (docker ps tells its name)"
+        return f"container {name.removeprefix(HELPER)} (docker ps tells its name, if it is yours)"
     return f"the program {name} (process {pid})"
 
 
