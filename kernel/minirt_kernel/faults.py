@@ -22,7 +22,8 @@ _SHELL_SAYS = {
     127: "127 is a shell's word for: the image has no such program",
 }
 
-_RED, _BOLD, _OFF = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+# No red: JupyterLab gives an error a red ground already, on which its bold red is hard to read in the dark theme.
+_BOLD, _OFF = "\x1b[1m", "\x1b[0m"
 
 
 def install() -> None:
@@ -31,15 +32,15 @@ def install() -> None:
 
 
 def render(error: MinirtError) -> list[str]:
-    """The error as lines with ANSI colours, which notebooks, nbconvert and terminals show; colour is never alone."""
+    """The error as lines, in bold (ANSI) what to read first: notebooks, nbconvert and terminals show it."""
     if isinstance(error, Cancelled):
         return [f"{_BOLD}Interrupted.{_OFF} Nothing half made was kept."]
-    lines = [f"{_RED}{_title(error)}{_OFF}{_BOLD}: {error.what}{_OFF}"]
+    lines = [f"{_BOLD}{_title(error)}: {error.what}{_OFF}"]
     if error.where is not None:
         lines.append(f"  {error.where.source}, line {error.where.line}")
         text, _, caret = error.where.draw().partition("\n")
         number, bar, rest = text.partition("|")
-        lines += [f"{number}{bar}{rest}", f"{_RED}{caret}{_OFF}"]
+        lines += [f"{number}{bar}{rest}", f"{_BOLD}{caret}{_OFF}"]
     if error.cause:
         lines.append(f"{_BOLD}Likely cause:{_OFF} {error.cause}")
     if error.hint:

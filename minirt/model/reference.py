@@ -135,4 +135,5 @@ def _check_path(text: str, path: str) -> None:
     raise InvalidReference(
         f"invalid reference format: {text!r}",
         cause="a repository name has lower-case letters and digits, with '.', '_', '-' or '/' between them",
+        hint="In a manual, [ ] means: may be left out. Write name, or name:tag." if "[" in text else "",
     )

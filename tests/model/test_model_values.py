@@ -66,6 +66,13 @@ def test_an_upper_case_name_is_answered_with_the_lower_case_one() -> None:
     assert "'hello:1'" in caught.value.hint
 
 
+def test_a_manuals_brackets_are_explained() -> None:
+    """``name[:tag]`` is how manuals write what may be left out."""
+    with pytest.raises(InvalidReference) as caught:
+        Reference.parse("name[:tag]")
+    assert "name:tag" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "text", ["sha256:xyz", HEX, "md5:d41d8cd98f00b204e9800998ecf8427e", f"sha256:{HEX.upper()}", ""]
 )
