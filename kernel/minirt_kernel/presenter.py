@@ -117,7 +117,8 @@ class Presenter:
         self._page.show({"text/plain": frame.text.rstrip("\n")}, self._frame_id, update=not first)
 
     def _add(self, event: Event) -> None:
-        if isinstance(event, BuildStarted):
+        # A base with ONBUILD makes the plan longer and starts it again: that is the same build, in the same picture.
+        if isinstance(event, BuildStarted) and (self._view is None or self._view.finished):
             from minirt.views import BuildView
 
             # A picture that does not move is one that will be compared: without times and ids.

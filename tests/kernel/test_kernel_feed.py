@@ -1,11 +1,23 @@
 """What the worker threads say, carried to the cell."""
 
+import asyncio
 import threading
+from dataclasses import dataclass, field
+from typing import Any
 
 from minirt_kernel.feed import CellStream, Feed, Text
+from minirt_kernel.presenter import Presenter
 from minirt_kernel.transcript import Transcript
 
-from minirt.model.events import BuildStarted, PlannedStage, PlannedStep, StepFinished, StepOutput, StepStarted
+from minirt.model.events import (
+    BuildFinished,
+    BuildStarted,
+    PlannedStage,
+    PlannedStep,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+)
 
 
 def test_bytes_are_decoded_across_the_cuts() -> None:
@@ -86,3 +98,45 @@ def test_an_unfinished_last_line_is_finished() -> None:
 def test_a_silent_step_says_nothing() -> None:
     """No output, no line."""
     assert transcript(("0.1", b"")) == ""
+
+
+@dataclass
+class Sheet:
+    """A page that keeps what it is given."""
+
+    moves: bool = True
+    shown: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    def write(self, stream: str, text: str) -> None:
+        self.shown.append(("text", text, False))
+
+    def show(self, bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
+        self.shown.append((display_id, bundle["text/plain"], update))
+
+
+def test_a_plan_that_grows_stays_in_its_picture() -> None:
+    """A base's ONBUILD starts the build anew with more steps: no half-done picture stays. The next has its own."""
+
+    def plan(*texts: str) -> BuildStarted:
+        steps = [PlannedStep(f"0.{n}", text, "config", n + 1) for n, text in enumerate(texts)]
+        return BuildStarted((PlannedStage("0", "", "parent:1", tuple(steps)),), "child:latest")
+
+    async def build() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        following = asyncio.ensure_future(Presenter(sheet, feed, live=True, keep=lambda _: None).follow(ended))
+        feed.put(plan("FROM parent:1", "CMD a"))
+        while not sheet.shown:
+            await asyncio.sleep(0.01)
+        feed.put(plan("FROM parent:1", "ONBUILD ENV A=1", "CMD a"))
+        feed.put(BuildFinished("sha256:" + "a" * 64, 1.0))
+        await asyncio.sleep(0.5)
+        feed.put(plan("FROM parent:1"))
+        ended.set_result(None)
+        await following
+
+    sheet, feed = Sheet(), Feed()
+    asyncio.run(build())
+    pictures = list(dict.fromkeys(one for one, _, _ in sheet.shown))
+    assert len(pictures) == 2
+    assert [update for one, _, update in sheet.shown if one == pictures[0]][:2] == [False, True]
+    assert "ONBUILD" in [text for one, text, _ in sheet.shown if one == pictures[0]][-1]
