@@ -54,7 +54,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         pytest.skip("a small disk is mounted for this, which needs root")
     place = tmp_path / "disk"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,nr_inodes=3000,mode=755", "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m,nr_inodes=3000,mode=755", "none", place], check=True)
     try:
         disk = SmallDisk(place)
         disk.engine.image_store.base()

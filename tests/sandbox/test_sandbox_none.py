@@ -21,12 +21,13 @@ from minirt.linux.machine import Answer
 )
 def test_it_is_refused_with_what_would_change_it(tmp_path: Path, ptrace: Answer, proot: Answer, word: str) -> None:
     """One sentence names both ways that are closed, and the hint what opens them; images can be looked at."""
-    with Engine(tmp_path / "home") as engine:
+    with Engine(tmp_path / "home", snapshotter="copy") as engine:
         no = Answer(False, "unshare: Operation not permitted", "sysctl kernel.unprivileged_userns_clone=1")
         refused = {"namespaces": no, "overlay": no, "ptrace": ptrace, "proot": proot}
+        image = engine.image_store.base()
+        engine.containers.create("minirt/base", ["true"]).remove()  # so that its layers are laid out already
         machine = replace(engine.machine, isolation="none", snapshotter="copy", **refused)
         engine.sandbox.machine = machine
-        image = engine.image_store.base()
         with pytest.raises(Unsupported, match="no container can run") as caught:
             engine.containers.run("minirt/base", ["true"], remove=True)
         assert word in caught.value.hint and "unprivileged_userns_clone" in caught.value.hint
