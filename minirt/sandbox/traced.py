@@ -36,6 +36,7 @@ from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.guest import FIRST, Guest
 from minirt.sandbox.init import Stdio, take_stdio
 from minirt.sandbox.owners import OwnerKeeper
+from minirt.sandbox.placeholders import missing_places, open_places
 from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, reset_signals, set_limits
 from minirt.sandbox.reach import Borders, rules_for
 from minirt.sandbox.traced_owners import Translated
@@ -101,6 +102,7 @@ def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: 
     user = process.user
     who = ["-0"] if user.uid == 0 and user.gid == 0 else ["-i", f"{user.uid}:{user.gid}"]
     words = [tracer, *guest.words(), *who, "-w", process.cwd, FIRST, program, *process.argv]
+    missing = missing_places(guest.root, (target for _, target in guest.bindings)) if last else ()
     terminal, inner = _terminal(process) if process.terminal else (None, None)
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -116,6 +118,7 @@ def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: 
         end_traced(pid)
         os.waitpid(pid, 0)
         raise _refusal(main, program)
+    open_places(guest.root, missing)
     guard = _start_guard(pid, guest if last else None)
 
     def collect() -> int:
