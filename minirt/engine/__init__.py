@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     # Completion asks for the help above at every key press; only who wants an engine pays for its rooms.
     if name == "Engine":
         try:
-            import minirt.store  # first, so that what Windows lacks is told by its own name
+            import minirt.store  # noqa: F401 - first, so that what Windows lacks is told by its own name
             from minirt.engine.facade import Engine
         except ModuleNotFoundError as error:
             from minirt.linux.required import needs_linux
