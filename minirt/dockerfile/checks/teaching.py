@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from minirt.dockerfile.checks.findings import Finding
@@ -91,11 +91,18 @@ def _deleted(stage: Stage, index: int, run: Run, path: str, instruction: Instruc
     message = f"{path} is deleted here, but it was made by {instruction.keyword} in line {line}, in a layer of its own"
     better = ""
     if isinstance(instruction, Run) and not run.heredocs and not instruction.heredocs:
-        better = f"{instruction.original} && {run.original.partition(' ')[2].strip()}"
+        # What runs in between may need the file: it has to go between them in the one RUN, too.
+        between = any(isinstance(one, Run) for one in _between(stage, instruction, run))
+        better = f"{instruction.original} &&{' … &&' if between else ''} {run.original.partition(' ')[2].strip()}"
     elif isinstance(instruction, Add | Copy):
         better = f"RUN --mount=type=bind,source={instruction.sources[0]},target={path} …" if instruction.sources else ""
     where = run.origin.find(path)
     return Finding("DeletedInLaterLayer", message, where, step_of(stage.index, index), better)
+
+
+def _between(stage: Stage, first: Instruction, last: Instruction) -> Sequence[Instruction]:
+    lines = [one.origin.first_line for one in stage.instructions]
+    return stage.instructions[lines.index(first.origin.first_line) + 1 : lines.index(last.origin.first_line)]
 
 
 def _absolute(path: str, workdir: str) -> str:

@@ -1,0 +1,4 @@
+FROM minirt/base
+RUN echo secret > /password
+RUN wc -c < /password
+RUN rm /password
