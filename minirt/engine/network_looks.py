@@ -44,7 +44,8 @@ def _networked(container: Container, by_id: Mapping[str, str]) -> NetworkedConta
         return NetworkedContainer(container.name, shares=by_id.get(other, other[:12]))
     chosen = {(one.port, one.first) for text in record.ports for one in parse_publish(text)}
     ports: dict[tuple[str, int, str], DrawnPort] = {}
-    for inner, bindings in settings["Ports"].items():
+    for inner in sorted(settings["Ports"], key=lambda port: (int(port.partition("/")[0]), port)):  # as docker ps
+        bindings = settings["Ports"][inner]
         for one in bindings or ():
             # All of IPv4 and all of IPv6 are one thing to whoever looks.
             address, number = one["HostIp"].replace("0.0.0.0", "").removesuffix("::"), int(one["HostPort"])
