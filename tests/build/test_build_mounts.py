@@ -166,7 +166,7 @@ def test_memory_may_be_limited_and_run_programs(build: Any, events: list[Any], e
     if engine.machine.isolation != "namespaces":
         pytest.skip("a directory stands in for memory where nothing can be mounted")
     text = """FROM minirt/base
-RUN --mount=type=tmpfs,target=/t,size=64k cp /bin/true /t/prog 2>/dev/null || echo full
+RUN --mount=type=tmpfs,target=/t,size=64k head -c 200000 /dev/zero 2>/dev/null > /t/x || echo full
 RUN --mount=type=tmpfs,target=/t printf '#!/bin/sh\\necho ran' > /t/p; chmod +x /t/p; /t/p
 """
     build(text)
