@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,7 +136,8 @@ def test_a_plan_that_grows_stays_in_its_picture() -> None:
         await following
 
     sheet, feed = Sheet(), Feed()
-    asyncio.run(build())
+    with ThreadPoolExecutor(1) as pool:  # a thread of its own: the browser's tests leave a loop running in this one
+        pool.submit(asyncio.run, build()).result()
     pictures = list(dict.fromkeys(one for one, _, _ in sheet.shown))
     assert len(pictures) == 2
     assert [update for one, _, update in sheet.shown if one == pictures[0]][:2] == [False, True]
