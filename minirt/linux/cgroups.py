@@ -351,9 +351,10 @@ def _inherit(parent: str, child: str) -> None:
 
 
 def _read(path: str) -> str:
+    # Bytes, not text: a monitor reads a dozen of these before its container starts.
     try:
-        with open(path, encoding="ascii", errors="replace") as text:
-            return text.read()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
 
