@@ -78,7 +78,7 @@ class Builder:
         self.failed.clear()
         networks = NetworkPool(self.store, self.sandbox)
         try:
-            with self.store.lease():
+            with self.store.lease(), self.sandbox.keeping():
                 dockerfile = parse(request.dockerfile, request.source)
                 plan = make_plan(dockerfile, request.target, request.build_args, request.platform)
                 job = Job(self, request, plan, self._contexts(request), scratchpad, networks, on_event, cancel)

@@ -12,16 +12,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from minirt.errors import SandboxError, SpawnerLost, Unsupported
+from minirt.linux.cgroup_moves import begin_moves
 from minirt.linux.cgroups import needed
 from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json
+from minirt.sandbox.residents import Residents
 from minirt.sandbox.running import Running, receive_or_cancel
 from minirt.sandbox.wire import Channel, error_from_json, process_to_json, root_to_json
 
@@ -50,6 +52,7 @@ class Sandbox:
         self._tracer = shutil.which("proot") or "proot" if machine.isolation != "namespaces" else ""
         self._lock = threading.Lock()
         self._spawner: _SpawnerProcess | None = None
+        self._residents = Residents()
 
     def warm(self) -> None:
         """Start the spawner now rather than with the first request."""
@@ -57,6 +60,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End the spawner. Containers run on, except those tied to a client."""
+        self._residents.close()
         with self._lock:
             if self._spawner is not None:
                 self._spawner.close()
@@ -133,6 +137,7 @@ class Sandbox:
         inside: tuple[int, int] | None = None,
         fds: Sequence[int] = (),
         cancel: Cancel | None = None,
+        again: bool = False,
     ) -> Any:
         """Run ``module:function(arguments, root_dir, fds)`` in a child process and return its JSON answer.
 
@@ -140,6 +145,9 @@ class Sandbox:
         ``root_dir``. With ``inside`` (process id and start time of a running container's PID 1) ``root_dir`` is what
         that container sees as ``/``, its mounts included; raises :class:`ContainerNotRunning` if it is gone. A
         :class:`MinirtError` or ``OSError`` raised there is raised here. Raising ``cancel`` kills the child.
+
+        ``again`` promises that the function leaves its process as it found it: then, within :meth:`keeping`, the
+        child may be one that served before.
         """
         request = {
             "do": "call",
@@ -150,12 +158,34 @@ class Sandbox:
             "tracer": self._tracer,
             "inside": None if inside is None else list(inside),
         }
+        if again and root is None and inside is None and not fds and self._residents.wanted:
+            return self._call_resident(request, cancel)
         channel = self._send(request, fds)
         try:
             body = self._answer(channel, cancel)
         finally:
             channel.close()
         return body["result"]
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Meanwhile, calls with ``again`` keep their workers for the next: a fork less for each of many small ones."""
+        self._residents.want()
+        try:
+            yield
+        finally:
+            self._residents.unwant()
+
+    def _call_resident(self, request: dict[str, Any], cancel: Cancel | None) -> Any:
+        request["stay"] = True
+        channel = self._residents.take(request) or self._send(request, ())
+        try:
+            result = self._answer(channel, cancel)["result"]
+        except BaseException:
+            channel.close()
+            raise
+        self._residents.give_back(channel)
+        return result
 
     def _begin(
         self, name: str, request: dict[str, Any], stdio: tuple[int | None, ...], cancel: Cancel | None, *, tied: bool
@@ -164,6 +194,8 @@ class Sandbox:
         indexes = iter(range(len(given)))
         request["stdio"] = [None if fd is None else next(indexes) for fd in stdio]
         channel = self._send(request, given)
+        if request.get("cgroup") or request.get("spec", {}).get("cgroup"):
+            self._hurry_move()
         try:
             started = self._answer(channel, cancel)["started"]
         except BaseException:
@@ -173,6 +205,12 @@ class Sandbox:
             channel.close()
             raise
         return Running(name, started["pid"], started["start_time"], channel, tied=tied)
+
+    def _hurry_move(self) -> None:
+        """While the child is set up, have the kernel over with what its move into a control group waits for."""
+        spawner = self._spawner
+        if self.machine.root and spawner is not None:
+            threading.Thread(target=begin_moves, args=(spawner.process.pid,), daemon=True).start()
 
     def _send(self, request: dict[str, Any], fds: Sequence[int]) -> Channel:
         ours, theirs = Channel.pair()

@@ -9,7 +9,7 @@ from typing import Any
 
 from minirt.errors import CorruptBlob, Location
 
-__all__ = ["crash", "echo", "explain", "fail", "hang", "look"]
+__all__ = ["crash", "doze", "echo", "explain", "fail", "hang", "look"]
 
 
 def echo(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dict[str, Any]:
@@ -26,6 +26,8 @@ def look(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> dic
             file.write("written\n")
         os.chown(f"{root_dir}/{arguments['write']}", arguments.get("uid", 0), 0)
     return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
         "uid": os.geteuid(),
         "root_dir": root_dir,
         "entries": sorted(os.listdir(root_dir)) if root_dir is not None else [],
@@ -47,6 +49,12 @@ def explain(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> 
 def crash(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> None:
     """A bug."""
     raise ZeroDivisionError("oops")
+
+
+def doze(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> None:
+    """Long work."""
+    while True:
+        time.sleep(1)
 
 
 def hang(arguments: dict[str, Any], root_dir: str | None, fds: list[int]) -> None:

@@ -38,6 +38,7 @@ class _Spawner:
         self.sock = socket.socket(fileno=settings["socket"])
         self.maps = tuple(tuple(IdMapping(*entry) for entry in settings[key]) for key in ("uid_map", "gid_map"))
         self.home = Path(settings["home"])
+        self.spare: socket.socket | None = None
         self.user_namespace: int | None = None
         self.refused: OSError | None = None
 
@@ -52,8 +53,9 @@ class _Spawner:
 
     def serve(self) -> None:
         """Fork for every request until the engine closes its end."""
+        self._make_spare()
         while self._serve_one():
-            pass
+            self._make_spare()
 
     def load(self, modules: list[str]) -> None:
         """Import what workers usually need, so that they need not: in the time that nobody asks for anything."""
@@ -71,22 +73,48 @@ class _Spawner:
         channel = self._next()
         if channel is None:
             return False
-        if os.fork() == 0:
+        if not self._give_to_spare(channel) and os.fork() == 0:
+            self._be_child()
             self._child(channel)
         channel.close()
         return True
 
     def _next(self) -> Channel | None:
-        _, ancillary, _, _ = self.sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
-        for _, _, data in ancillary:
-            return Channel(socket.socket(fileno=array.array("i", data)[0]))
-        return None
+        return _received(self.sock)
+
+    def _make_spare(self) -> None:
+        """Fork the next request's child before that request comes: a fork is a good part of what a start takes."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        if os.fork() == 0:
+            ours.close()
+            self._be_child()
+            # It ends with the spawner, whose end of the pair closes then.
+            channel = _received(theirs)
+            theirs.close()
+            if channel is None:
+                os._exit(0)
+            self._child(channel)
+        theirs.close()
+        self.spare = ours
+
+    def _give_to_spare(self, channel: Channel) -> bool:
+        spare, self.spare = self.spare, None
+        if spare is None:
+            return False
+        with spare:
+            try:
+                _give(spare, channel)
+            except OSError:
+                return False  # it was killed
+        return True
+
+    def _be_child(self) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        self.sock.close()
 
     def _child(self, channel: Channel) -> NoReturn:
         try:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
-            self.sock.close()
             message = channel.receive()
             if message is not None:
                 self._run(channel, *message)
@@ -122,6 +150,21 @@ class _Spawner:
             )
         enter_user_namespace(self.user_namespace)
         os.close(self.user_namespace)
+
+
+def _give(sock: socket.socket, channel: Channel) -> None:
+    sock.sendmsg([b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [channel.fileno()]))])
+
+
+def _received(sock: socket.socket) -> Channel | None:
+    """The socket that came over this one; None when the other end is closed."""
+    try:
+        _, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+    except ConnectionError:
+        return None
+    for _, _, data in ancillary:
+        return Channel(socket.socket(fileno=array.array("i", data)[0]))
+    return None
 
 
 def main() -> None:

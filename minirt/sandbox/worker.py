@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import queue
 import signal
 import threading
 from typing import Any, NoReturn
@@ -24,16 +25,20 @@ __all__ = ["enter_user_of", "run_worker"]
 
 
 def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, user: bool) -> NoReturn:
-    """Serve one ``call`` request: mount, call, answer, end."""
+    """Serve one ``call`` request: mount, call, answer, end. With ``stay``, serve those that follow, until one fails."""
     name_process("minirt-worker")
+    more: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     try:
         root_dir = _find_root(request) if request.get("tracer", "") else _mount_root(request, user=user)
         # From here on threads are harmless: the namespaces are what they will be.
-        threading.Thread(target=_die_with_client, args=(channel,), daemon=True).start()
+        threading.Thread(target=_die_with_client, args=(channel, more), daemon=True).start()
         gc.enable()
-        module, _, name = request["function"].partition(":")
-        function = getattr(importlib.import_module(module), name)
-        answer = {"result": function(request["arguments"], root_dir, fds)}
+        while True:
+            answer = {"result": _called(request, root_dir, fds)}
+            if not request.get("stay"):
+                break
+            channel.send(answer)
+            request = more.get()
     except BaseException as error:
         answer = {"error": error_to_json(error)}
     try:
@@ -41,6 +46,11 @@ def run_worker(channel: Channel, request: dict[str, Any], fds: list[int], *, use
     except OSError:
         pass
     os._exit(0)
+
+
+def _called(request: dict[str, Any], root_dir: str | None, fds: list[int]) -> Any:
+    module, _, name = request["function"].partition(":")
+    return getattr(importlib.import_module(module), name)(request["arguments"], root_dir, fds)
 
 
 def _mount_root(request: dict[str, Any], *, user: bool) -> str | None:
@@ -89,8 +99,9 @@ def enter_user_of(pid: int, started: int) -> str:
     return f"/proc/self/fd/{root}"
 
 
-def _die_with_client(channel: Channel) -> None:
-    # The client says nothing more: whatever arrives is its end, or its wish that this ends.
-    channel.receive()
+def _die_with_client(channel: Channel, more: queue.SimpleQueue[dict[str, Any]]) -> None:
+    # What arrives is another call for one that stays, or the client's end, or its wish that this ends.
+    while (message := channel.receive()) is not None and message[0].get("stay"):
+        more.put(message[0])
     # The spawner made this process the leader of its session and group: what it started ends, too.
     os.killpg(0, signal.SIGKILL)

@@ -58,6 +58,7 @@ class Worker(Protocol):
         inside: tuple[int, int] | None = None,
         fds: Sequence[int] = (),
         cancel: Cancel | None = None,
+        again: bool = False,
     ) -> Any: ...
 
 

@@ -142,7 +142,7 @@ class OverlaySnapshots:
             "creator": list(creator),
         }
         try:
-            made = self._worker(f"{_WORK}:commit", arguments)
+            made = self._worker(f"{_WORK}:commit", arguments, again=True)
             diff_id = Digest.parse(made["diff_id"])
             # Not compressed, so the blob's digest is the diff id: one number fewer to explain, and no time lost.
             descriptor = self._store.adopt(blob, LAYER, diff_id, made["size"])
@@ -159,7 +159,7 @@ class OverlaySnapshots:
     def discard(self, where: Path) -> None:
         """See :meth:`Snapshots.discard`."""
         if where.exists():
-            self._worker(f"{_WORK}:discard", {"where": str(where)})
+            self._worker(f"{_WORK}:discard", {"where": str(where)}, again=True)
 
     def union(self, diff_ids: Sequence[Digest], where: Path) -> Union:
         """See :meth:`Snapshots.union`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +118,88 @@ def test_many_calls_at_once(bench: Any) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: number for number in range(10)}
+
+
+def _pid(bench: Any, *, again: bool = True) -> int:
+    return int(bench.sandbox.call(f"{TOOLS}:look", {}, again=again)["pid"])
+
+
+def _gone(pid: int) -> bool:
+    """Whether the process ends with all its threads, given a moment: only then are its sockets closed."""
+    place, deadline = Path(f"/proc/{pid}"), time.monotonic() + 5
+    while place.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not place.exists()
+
+
+def test_a_worker_that_is_kept_serves_again(bench: Any) -> None:
+    """Calls that allow it share one process for as long as somebody wants it, and that process ends after."""
+    with bench.sandbox.keeping():
+        first = _pid(bench)
+        with bench.sandbox.keeping():
+            assert _pid(bench) == first
+        assert _pid(bench) == first
+        assert _pid(bench, again=False) != first
+        assert bench.sandbox.call(f"{TOOLS}:look", {}, root=bench.root(), again=True)["pid"] != first
+    assert _gone(first)
+    assert _pid(bench) != _pid(bench)
+
+
+def test_a_kept_worker_that_dies_or_fails_is_replaced(bench: Any) -> None:
+    """One killed while it waits costs nothing; one whose call fails ends, as its state is not known any more."""
+    with bench.sandbox.keeping():
+        first = _pid(bench)
+        os.kill(first, signal.SIGKILL)
+        assert _gone(first)
+        second = _pid(bench)
+        with pytest.raises(CorruptBlob):
+            bench.sandbox.call(f"{TOOLS}:fail", {}, again=True)
+        assert _pid(bench) not in (first, second)
+        assert _gone(second)
+
+
+def test_a_kept_worker_can_be_cancelled(bench: Any) -> None:
+    """The flag kills it in the middle of a later call, and the next call gets another."""
+    with bench.sandbox.keeping(), Cancel() as cancel:
+        first = _pid(bench)
+        threading.Timer(0.2, cancel.cancel).start()
+        with pytest.raises(Cancelled):
+            bench.sandbox.call(f"{TOOLS}:doze", {}, cancel=cancel, again=True)
+        assert _gone(first)
+        assert _pid(bench) != first
+
+
+def test_threads_that_keep_workers_get_their_own_answers(bench: Any) -> None:
+    """As many workers as calls at once, none shared at one time."""
+
+    def ask(number: int) -> list[int]:
+        return [bench.sandbox.call(f"{TOOLS}:echo", {"n": number + n}, again=True)["n"] for n in range(0, 500, 100)]
+
+    with bench.sandbox.keeping(), ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(40)))
+    assert answers == [list(range(number, number + 500, 100)) for number in range(40)]
+
+
+def test_a_killed_spare_is_not_missed(bench: Any) -> None:
+    """The spawner forks the next child ahead; when somebody kills that one, the next request is served all the same."""
+    bench.sandbox.call(f"{TOOLS}:echo", {})
+    spawner = int(bench.sandbox.call(f"{TOOLS}:look", {})["parent"])
+    for _ in range(3):
+        for child in Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+            assert _gone(int(child))
+        assert bench.sandbox.call(f"{TOOLS}:echo", {"n": 1}) == {"n": 1}
+
+
+def test_the_spare_ends_with_the_spawner(bench: Any) -> None:
+    """Nothing of a spawner is left, however it ends."""
+    spawner = int(bench.sandbox.call(f"{TOOLS}:look", {})["parent"])
+    deadline = time.monotonic() + 5
+    while not (children := Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()):
+        assert time.monotonic() < deadline, "no spare"
+    os.kill(spawner, signal.SIGKILL)
+    assert all(_gone(int(child)) for child in children)
+    assert bench.sandbox.call(f"{TOOLS}:echo", {"n": 2}) == {"n": 2}
 
 
 def test_programs_started_by_a_cancelled_worker(bench: Any) -> None:

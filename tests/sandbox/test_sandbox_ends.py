@@ -260,7 +260,7 @@ def test_many_containers_one_after_another(bench: Any) -> None:
         assert bench.start(bench.spec("true", root=root)).wait(timeout=10) == Exit(0)
     assert len(os.listdir(f"/proc/{spawner}/fd")) == before
     children = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
-    assert len(children) <= 1
+    assert len(children) <= 2  # the spare, and a monitor that is just ending
 
 
 def test_a_killed_client_ends_what_it_was_attached_to(bench: Any, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def here(
     root: RootFilesystem | None = None,
     fds: Sequence[int] = (),
     cancel: Cancel | None = None,
+    again: bool = False,
 ) -> Any:
     """A worker that does the work in this process."""
     module, _, name = function.partition(":")
