@@ -1,7 +1,8 @@
 """The probe's experiments, run in a process of their own: ``python -m minirt.linux.trials HOME PROOT``.
 
-Each trial runs in a forked child, as most of them change the process for good; this program has one thread. The
-answer is one JSON object on standard output: trial -> null, or [errno, text].
+Each trial runs in a forked child, as most of them change the process for good; this program has one thread. All that
+do not build on another's answer run at the same time: most of their time the kernel waits (for mounts and namespaces to
+be gone on every processor). The answer is one JSON object on standard output: trial -> null, or [errno, text].
 """
 
 from __future__ import annotations
@@ -40,26 +41,33 @@ _PTRACE_TRACEME = 0
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def attempt(trial: Callable[[], None]) -> Outcome:
-    """None if ``trial`` ran through in a child, else what went wrong there."""
+def begin(trial: Callable[[], None]) -> Callable[[], Outcome]:
+    """Start ``trial`` in a child. The function returned waits for it: None if it ran through, else what went wrong."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        outcome: Outcome = None
-        try:
-            trial()
-        except OSError as error:
-            text = str(error.strerror)
-            outcome = [error.errno or 0, f"{error.filename}: {text}" if error.filename else text]
-        except BaseException as error:
-            outcome = [0, f"{type(error).__name__}: {error}"]
-        os.write(write_end, json.dumps(outcome).encode())
+        os.write(write_end, json.dumps(_outcome(trial)).encode())
         os._exit(0)
     os.close(write_end)
-    with open(read_end, "rb") as answer:
-        data = answer.read()
-    os.waitpid(pid, 0)
-    return json.loads(data) if data else [0, "the trial was killed"]
+
+    def wait() -> Outcome:
+        with open(read_end, "rb") as answer:
+            data = answer.read()
+        os.waitpid(pid, 0)
+        return json.loads(data) if data else [0, "the trial was killed"]
+
+    return wait
+
+
+def _outcome(trial: Callable[[], None]) -> Outcome:
+    try:
+        trial()
+    except OSError as error:
+        text = str(error.strerror)
+        return [error.errno or 0, f"{error.filename}: {text}" if error.filename else text]
+    except BaseException as error:
+        return [0, f"{type(error).__name__}: {error}"]
+    return None
 
 
 def _enter(maps: Maps | None) -> None:
@@ -142,34 +150,39 @@ def _cgroup() -> Outcome:
         group.add(os.getpid())
 
     try:
-        return attempt(join)
+        return begin(join)()
     finally:
         group.remove(patience=0.5)
+
+
+def _try_all(scratch: str, proot: str) -> dict[str, Outcome]:
+    """Begin what stands alone, then what the answers so far allow; collect the rest at the end."""
+    own, granted, root = own_id_map(), subordinate_maps(), os.geteuid() == 0
+    begun = {"user_namespaces": begin(lambda: _enter(own))}
+    if root:
+        begun["root_overlay"] = begin(lambda: _overlay(f"{scratch}/root", None))
+        begun["root_namespaces"] = begin(lambda: _namespaces(None))
+    begun["proot"] = begin(lambda: _proot(proot))
+    begun["seccomp"], begun["ptrace"] = begin(_seccomp), begin(_ptrace)
+    gates = ["user_namespaces", "root_namespaces"] if root else ["user_namespaces"]
+    outcomes = {name: begun.pop(name)() for name in gates}
+    if outcomes["user_namespaces"] is None:
+        if not root and granted is not None:
+            begun["subordinate_ids"] = begin(lambda: _enter(granted))
+        elif not root:
+            outcomes["subordinate_ids"] = [0, "none are granted, or newuidmap is not installed"]
+        if outcomes.get("root_namespaces", []) is not None:
+            begun["user_overlay"] = begin(lambda: _overlay(f"{scratch}/user", own))
+            begun["user_namespaces_all"] = begin(lambda: _namespaces(own))
+    outcomes["cgroups"] = _cgroup()
+    return outcomes | {name: wait() for name, wait in begun.items()}
 
 
 def main() -> None:
     """The program: ``argv[1]`` is a directory for scratch files, where layers will lie; ``argv[2]`` is proot."""
     scratch = tempfile.mkdtemp(prefix="probe-", dir=sys.argv[1])
-    own, granted = own_id_map(), subordinate_maps()
-    outcomes: dict[str, Outcome] = {}
     try:
-        if os.geteuid() == 0:
-            outcomes["root_overlay"] = attempt(lambda: _overlay(f"{scratch}/root", None))
-            outcomes["root_namespaces"] = attempt(lambda: _namespaces(None))
-        outcomes["user_namespaces"] = attempt(lambda: _enter(own))
-        if outcomes["user_namespaces"] is None and os.geteuid() != 0:
-            if granted is None:
-                outcomes["subordinate_ids"] = [0, "none are granted, or newuidmap is not installed"]
-            else:
-                outcomes["subordinate_ids"] = attempt(lambda: _enter(granted))
-        if outcomes["user_namespaces"] is None and outcomes.get("root_namespaces", []) is not None:
-            outcomes["user_overlay"] = attempt(lambda: _overlay(f"{scratch}/user", own))
-            outcomes["user_namespaces_all"] = attempt(lambda: _namespaces(own))
-        outcomes["cgroups"] = _cgroup()
-        outcomes["seccomp"] = attempt(_seccomp)
-        outcomes["ptrace"] = attempt(_ptrace)
-        # The choice between the two needs an answer only where there are no namespaces; it costs 20 ms.
-        outcomes["proot"] = attempt(lambda: _proot(sys.argv[2]))
+        outcomes = _try_all(scratch, sys.argv[2])
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(json.dumps(outcomes))  # noqa: T201 - this is the program's answer

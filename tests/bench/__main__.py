@@ -15,11 +15,16 @@ from pathlib import Path
 
 from minirt.engine import Engine
 from minirt.errors import MinirtError
-from tests.bench import builds, containers, pods
+from tests.bench import builds, containers, pods, probes
 from tests.bench.peer import BASE, Peers
 from tests.bench.table import Table
 
-PARTS = {"Builds": builds.ALL, "Containers": containers.ALL, "Without any privilege, as on Binder": pods.ALL}
+PARTS = {
+    "Builds": builds.ALL,
+    "Containers": containers.ALL,
+    "Without any privilege, as on Binder": pods.ALL,
+    "The first look at a machine": probes.ALL,
+}
 
 
 def main(words: list[str]) -> int:

@@ -49,6 +49,41 @@ def test_a_damaged_cache_is_no_obstacle(tmp_path: Path) -> None:
     assert probe(tmp_path) == machine
 
 
+_MEETING = """
+import os, signal, sys
+sys.path[:] = eval(sys.argv[1])
+from minirt.linux.trials import begin
+(first_read, first_write), (second_read, second_write) = os.pipe(), os.pipe()
+
+def meet(read_end, write_end):
+    os.write(write_end, b"here")
+    assert os.read(read_end, 4) == b"here"
+
+signal.alarm(30)
+waits = [
+    begin(lambda: meet(first_read, second_write)),
+    begin(lambda: meet(second_read, first_write)),
+    begin(lambda: os.kill(os.getpid(), signal.SIGKILL)),
+    begin(lambda: os.stat("/nowhere")),
+    begin(lambda: 1 // 0),
+]
+for wait in waits:
+    print(wait())
+"""
+
+
+def test_trials_run_at_the_same_time() -> None:
+    """Two that wait for each other come to an end; one that is killed or fails takes no other with it, and says why."""
+    done = subprocess.run([sys.executable, "-c", _MEETING, repr(sys.path)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        "None",
+        "None",
+        "[0, 'the trial was killed']",
+        "[2, '/nowhere: No such file or directory']",
+        "[0, 'ZeroDivisionError: integer division or modulo by zero']",
+    ], done.stderr
+
+
 def test_processes_are_known_by_their_start() -> None:
     """A process id with the wrong start time is another process."""
     with subprocess.Popen(["sleep", "60"]) as sleeper:
