@@ -32,6 +32,11 @@ def containers(engine: Engine) -> Iterator[Finding]:
     for record in shelf.all():
         directory = shelf.directory(record.id)
         where = f"containers/{record.short_id} ({record.name})"
+        if engine.lifecycle.state(record).status == "dead":
+            # Somebody wanted it gone, and its record stayed only because something kept its files from going.
+            problem = Problem(where, "its removal was interrupted", "remove what is left of it")
+            yield Finding(problem, partial(engine.lifecycle.remove, record, force=True))
+            continue
         yield from _state(engine, record, directory, where)
         # An upper directory, or the whole tree where root filesystems are copies.
         if not any((directory / name).is_dir() for name in ("upper", "tree")):

@@ -19,6 +19,7 @@ from minirt.engine.checking import check_home
 from minirt.engine.findings import Problem
 from minirt.errors import ContainerNotFound, ImageNotFound
 from minirt.linux.cgroups import Group, find_tree
+from minirt.sandbox.state import write_state
 
 BASE = "minirt/base"
 
@@ -57,6 +58,18 @@ def _picture(home: Path) -> dict[str, tuple[int, int]]:
     """Every file with its size and time: what a look must leave as it is."""
     files = (path for path in home.rglob("*") if "cache" not in path.parts)
     return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in files}
+
+
+def test_an_interrupted_removal(own: Engine) -> None:
+    """A container of which a removal left the record and a part is ``dead``; the repair finishes what was wanted."""
+    container = own.containers.create(BASE, ["true"])
+    directory = own.home / "containers" / container.id
+    for name in ("upper", "tree"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    write_state(str(directory), {"Status": "dead", "Error": "the helper was killed"}, durable=False)
+    assert (_only(own).what, _only(own).cure) == ("its removal was interrupted", "remove what is left of it")
+    _mended(own)
+    assert not directory.exists()
 
 
 def test_a_corrupt_blob(own: Engine) -> None:
