@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from minirt.engine import Engine
 from tests.machines import trial
 from tests.machines.__main__ import ROOT, _script
 from tests.machines.rows import ROWS, SUITES
@@ -29,3 +32,20 @@ def test_a_rows_script(name: str, tmp_path: Path) -> None:
     (tmp_path / "row.sh").write_text(_script(name, row, []))
     assert subprocess.run(["sh", "-n", tmp_path / "row.sh"], capture_output=True).stderr == b""
     assert row.suite in SUITES and trial._trials(row)
+
+
+def test_the_trial_itself_on_this_machine(tmp_path: Path) -> None:
+    """What is tried in the rows speaks to the engine as it is today; each part ends well here, without a boot."""
+    with Engine(tmp_path) as engine:
+        if engine.machine.isolation == "none":
+            pytest.skip("no container can run on this machine")
+        row = "root-v2" if engine.machine.controllers else "user"
+    parts = ["build", "run", "files", "statistics", "whole"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.machines.trial", row, *parts],
+        env={**os.environ, "MINIRT_HOME": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert re.findall(r"ok +(\w+)", done.stdout) == parts and done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,9 @@ def main() -> int:
         except AssertionError as wrong:
             failed += 1
             print(f"FAIL  {trial.__name__}: {wrong}", flush=True)
+        except Exception:  # the others are tried all the same: a boot costs minutes
+            failed += 1
+            print(f"FAIL  {trial.__name__}: {traceback.format_exc()}", flush=True)
     return 1 if failed else 0
 
 
@@ -132,7 +136,7 @@ def pause(_: Row) -> None:
 
 def statistics(row: Row) -> None:
     docker("run", "-d", "--name", "still", "trial", "sleep", "600")
-    found = _TELLER.make_engine().containers.get("still").stats() if row.limits else {}
+    found = _TELLER.make_engine().containers.get("still").stats(stream=False) if row.limits else {}
     docker("rm", "-f", "still")
     if found:
         assert found["memory_stats"]["usage"] > 0 and found["pids_stats"]["current"] == 1, found
