@@ -103,7 +103,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
     user_namespaces = _answer(outcomes, "user_namespaces", _user_namespace_cure)
     spaces = _answer(outcomes, "root_namespaces" if root else "user_namespaces_all", _namespace_cure, user_namespaces)
     overlay = _answer(outcomes, f"{prefix}_overlay", _overlay_cure, user_namespaces)
-    granted = _answer(outcomes, "subordinate_ids", _subordinate_cure)
+    granted = _answer(outcomes, "subordinate_ids", _subordinate_cure, user_namespaces)
     if os.geteuid() == 0:
         granted = Answer(root, "" if root else "root of a confined container has its own id only")
     maps: tuple[Any, Any] = ((), ())

@@ -19,10 +19,13 @@ from minirt.model.spec import DEFAULT_CAPABILITIES, IdMapping
 
 
 def test_probe_answers_and_remembers(tmp_path: Path) -> None:
-    """Every answer that is no has a reason; the second time nothing is tried again; no scratch file is left."""
+    """Every answer that is no has a reason, also where it follows from another; the second time nothing is tried again;
+    no scratch file is left.
+    """
     machine = probe(tmp_path)
     for name, answer in machine.answers().items():
         assert answer.ok or answer.why, name
+        assert "was not tried" not in answer.why, f"{name}: what it builds on is not named"
     assert machine.snapshotter in ("overlay", "copy")
     assert machine.isolation in ("namespaces", "proot", "none")
     assert os.listdir(tmp_path / "tmp") == []
