@@ -165,7 +165,8 @@ def _try_all(scratch: str, proot: str) -> dict[str, Outcome]:
     begun["proot"] = begin(lambda: _proot(proot))
     begun["seccomp"], begun["ptrace"] = begin(_seccomp), begin(_ptrace)
     gates = ["user_namespaces", "root_namespaces"] if root else ["user_namespaces"]
-    outcomes = {name: begun.pop(name)() for name in gates}
+    outcomes = {"cgroups": _cgroup()}
+    outcomes |= {name: begun.pop(name)() for name in gates}
     if outcomes["user_namespaces"] is None:
         if not root and granted is not None:
             begun["subordinate_ids"] = begin(lambda: _enter(granted))
@@ -174,7 +175,6 @@ def _try_all(scratch: str, proot: str) -> dict[str, Outcome]:
         if outcomes.get("root_namespaces", []) is not None:
             begun["user_overlay"] = begin(lambda: _overlay(f"{scratch}/user", own))
             begun["user_namespaces_all"] = begin(lambda: _namespaces(own))
-    outcomes["cgroups"] = _cgroup()
     return outcomes | {name: wait() for name, wait in begun.items()}
 
 
