@@ -34,6 +34,16 @@ def report(name: str) -> str:
     return "\n\n".join(f"step {one.step or '-'}\n{one.explain()}" for one in findings) + "\n"
 
 
+def test_many_undefined_variables_in_one_instruction() -> None:
+    """Each is found at its own place, also behind longer names that start alike, and none repeats the whole line."""
+    names = [f"v{number}" for number in reversed(range(7000))]
+    line = f'LABEL a="{" ".join(f"${name}" for name in names)}"'
+    found = [one for one in check(Subject(parse(f"FROM scratch\n{line}\n"))) if one.name == "UndefinedVar"]
+    places = [line[one.location.column - 1 :].split(" ", 1)[0].rstrip('"') for one in found]
+    assert places == [f"${name}" for name in names]
+    assert sum(len(one.better) for one in found) < 20 * len(names)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_checks_say_what_they_should(name: str) -> None:
     """Names, words, places, reasons and better lines."""

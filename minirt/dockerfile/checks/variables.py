@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from minirt.model.reference import Reference
 __all__ = ["base_names", "check_variables"]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
+_SHOWN = 4096  # characters of an instruction that are repeated in each of its findings
 # Build arguments that BuildKit knows and never makes variables of.
 _SPECIAL = frozenset(("SOURCE_DATE_EPOCH", "BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
 
@@ -166,9 +169,11 @@ def _follow(subject: Subject, stage: Stage, scope: _Scope, outer: Mapping[str, s
         given = _given(written, {**outer, **subject.build_args}, subject.build_args)
         done = expand_instruction(written, scope.variables, escape=subject.dockerfile.escape, build_args=given)
         # BuildKit looks at the variables of EXPOSE too, and says nothing of them.
-        for name in () if isinstance(written, Expose) else done.undefined:
+        undefined = () if isinstance(written, Expose) else done.undefined
+        places = _places(written) if undefined else {}
+        for name in undefined:
             if name not in scope.declared and name not in _SPECIAL:
-                yield _undefined(written, name, scope, step)
+                yield _undefined(written, name, places.get(name, written.location), scope, step)
         yield from _apply(done.instruction, scope, step)
         if isinstance(done.instruction, Copy | Add) and subject.ignore is not None:
             yield from _ignored(subject, done.instruction, step)
@@ -182,14 +187,20 @@ def _given(written: Instruction, outer: Mapping[str, str], build_args: Mapping[s
     return {name: value for name, value in outer.items() if name in build_args or name in without}
 
 
-def _undefined(written: Instruction, name: str, scope: _Scope, step: str) -> Finding:
+def _places(written: Instruction) -> dict[str, Location]:
+    """Where each variable is first written, found in one pass: there may be thousands."""
+    spans = {match[1]: match.span() for match in reversed(list(_VARIABLE.finditer(written.original)))}
+    return {name: written.origin.locate(span) for name, span in spans.items()}
+
+
+def _undefined(written: Instruction, name: str, place: Location, scope: _Scope, step: str) -> Finding:
     near = nearest(name, scope.variables)
     suggestion = f" (did you mean ${near}?)" if near else ""
     message = f"Usage of undefined variable '${name}'{suggestion}"
-    place = written.origin.find("$" + name)
-    if place == written.location:
-        place = written.origin.find("${" + name)
-    better = written.original.replace(name, near) if near else f"ARG {name}\n{written.original}"
+    if len(written.original) > _SHOWN:
+        better = f"${near}" if near else f"ARG {name}"
+    else:
+        better = written.original.replace(name, near) if near else f"ARG {name}\n{written.original}"
     return Finding("UndefinedVar", message, place, step, better)
 
 
