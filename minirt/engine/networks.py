@@ -164,11 +164,18 @@ class NetworkCollection:
         found = self._engine.lifecycle.networks.list()
         return [Network(self._engine, stored) for stored in found if not names or stored.name in names]
 
-    def prune(self, *, wanted: Callable[[Network], bool] = lambda _network: True) -> dict[str, Any]:
+    def prune(
+        self, filters: Mapping[str, Any] | None = None, *, wanted: Callable[[Network], bool] = lambda _network: True
+    ) -> dict[str, Any]:
         """Remove the user's networks that no container names, and what killed containers left of others.
 
-        ``wanted`` chooses among them.
+        ``filters`` are ``label``, ``label!`` and ``until``; ``wanted`` may keep more. Raises :class:`InvalidInput`.
         """
+        if filters:
+            from minirt.engine.filters import prune_filter
+
+            chosen, given = prune_filter(filters), wanted
+            wanted = lambda one: chosen(one.stored.labels, one.stored.created) and given(one)  # noqa: E731
         networks = self._engine.lifecycle.networks
         networks.sweep()
         used = {wish.network for record in self._engine.lifecycle.shelf.all() for wish in record.networks}

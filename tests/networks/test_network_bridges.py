@@ -10,7 +10,7 @@ import pytest
 
 from minirt.engine import Engine
 from minirt.engine.networks import Network
-from minirt.errors import CommandNotFound, Conflict, InvalidSpec, NetworkNotFound
+from minirt.errors import CommandNotFound, Conflict, InvalidInput, InvalidSpec, NetworkNotFound
 from minirt.linux import links
 
 BASE = "minirt/base"
@@ -153,6 +153,17 @@ def test_addresses_are_given_once_and_given_again(bridged: Engine, look: Any) ->
     one.kill()
     again = look.sleeper(bridged, "four", network="fixed", ip="10.213.7.77")
     assert look.address(again, "fixed") == "10.213.7.77"
+
+
+def test_prune_with_filters(bridged: Engine) -> None:
+    """docker-py's filters choose among the unused networks; a name that is none of them is refused."""
+    bridged.networks.create("marked", labels={"lesson": "5"})
+    bridged.networks.create("plain")
+    assert bridged.networks.prune({"until": "24h"}) == {"NetworksDeleted": []}
+    assert bridged.networks.prune({"label": "lesson=5"}) == {"NetworksDeleted": ["marked"]}
+    with pytest.raises(InvalidInput):
+        bridged.networks.prune({"colour": "red"})
+    assert bridged.networks.prune(filters={"label!": ["lesson"]}) == {"NetworksDeleted": ["plain"]}
 
 
 def test_networks_are_made_once_and_removed_when_unused(bridged: Engine, lan: Network, look: Any) -> None:
