@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import json
 import os
@@ -301,8 +300,7 @@ class _SpawnerProcess:
 
     def hand_over(self, channel: Channel) -> None:
         """Give the spawner the other end of a request's own socket."""
-        rights = array.array("i", [channel.fileno()])
-        self.sock.sendmsg([b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        channel.hand_over(self.sock)
 
     def last_words(self) -> str:
         """The last line of what it wrote before it ended."""

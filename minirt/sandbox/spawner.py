@@ -7,7 +7,6 @@ it loses nothing but the requests not yet taken up.
 
 from __future__ import annotations
 
-import array
 import gc
 import importlib
 import json
@@ -70,7 +69,7 @@ class _Spawner:
 
     def _serve_one(self) -> bool:
         """False when the engine has closed its end."""
-        channel = self._next()
+        channel = Channel.take_over(self.sock)
         if channel is None:
             return False
         if not self._give_to_spare(channel) and os.fork() == 0:
@@ -79,17 +78,20 @@ class _Spawner:
         channel.close()
         return True
 
-    def _next(self) -> Channel | None:
-        return _received(self.sock)
-
     def _make_spare(self) -> None:
         """Fork the next request's child before that request comes: a fork is a good part of what a start takes."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        if os.fork() == 0:
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes at the moment: the next request forks for itself
+            ours.close()
+            theirs.close()
+            return
+        if pid == 0:
             ours.close()
             self._be_child()
             # It ends with the spawner, whose end of the pair closes then.
-            channel = _received(theirs)
+            channel = Channel.take_over(theirs)
             theirs.close()
             if channel is None:
                 os._exit(0)
@@ -103,7 +105,7 @@ class _Spawner:
             return False
         with spare:
             try:
-                _give(spare, channel)
+                channel.hand_over(spare)
             except OSError:
                 return False  # it was killed
         return True
@@ -150,21 +152,6 @@ class _Spawner:
             )
         enter_user_namespace(self.user_namespace)
         os.close(self.user_namespace)
-
-
-def _give(sock: socket.socket, channel: Channel) -> None:
-    sock.sendmsg([b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [channel.fileno()]))])
-
-
-def _received(sock: socket.socket) -> Channel | None:
-    """The socket that came over this one; None when the other end is closed."""
-    try:
-        _, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
-    except ConnectionError:
-        return None
-    for _, _, data in ancillary:
-        return Channel(socket.socket(fileno=array.array("i", data)[0]))
-    return None
 
 
 def main() -> None:

@@ -71,6 +71,21 @@ class Channel:
             return None
         return json.loads(data), fds
 
+    def hand_over(self, sock: socket.socket) -> None:
+        """Give this end to the process behind ``sock``. Raises ``OSError`` if that one is gone."""
+        sock.sendmsg([b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self.fileno()]))])
+
+    @classmethod
+    def take_over(cls, sock: socket.socket) -> Channel | None:
+        """The other side of :meth:`hand_over`; None when the one who would give it is gone."""
+        try:
+            _, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        except ConnectionError:
+            return None
+        for _, _, data in ancillary:
+            return cls(socket.socket(fileno=array.array("i", data)[0]))
+        return None
+
     def _exactly(self, size: int, fds: list[int]) -> bytes | None:
         pieces = []
         while size:
