@@ -50,10 +50,23 @@ class State:
 
 def read_state(directory: Path) -> State:
     """The truth about the container kept in ``directory``; never raises for a missing or torn file."""
+    state, raw = _read(directory)
+    # A monitor writes the end and is gone at once: whoever sees it gone must look once more at what it wrote last.
+    while state.lost and (newer := _read(directory))[1] != raw:
+        state, raw = newer
+    return state
+
+
+def _read(directory: Path) -> tuple[State, bytes]:
+    """The state, and the file that tells it."""
     try:
-        data = json.loads((directory / "state.json").read_bytes())
+        raw = (directory / "state.json").read_bytes()
+        return _told(directory, json.loads(raw)), raw
     except (OSError, ValueError):
-        return State("created")
+        return State("created"), b""
+
+
+def _told(directory: Path, data: dict[str, Any]) -> State:
     state = State(
         status=str(data.get("Status", "created")),
         pid=int(data.get("Pid", 0)),
