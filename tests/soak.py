@@ -31,7 +31,7 @@ import random, sys, tempfile
 from pathlib import Path
 from minirt.engine import Engine
 from minirt.errors import MinirtError
-WRITES = ["sh", "-c", "while :; do echo x >> /data; sleep 0.01; done"]
+WRITES = ["sh", "-c", "while :; do echo x >> /data; sleep 0.2; done"]
 STEPS = "create create start start write stop commit rm run pause build volume wired".split()
 with Engine(sys.argv[1]) as engine:
     chance = random.Random(int(sys.argv[2]))
