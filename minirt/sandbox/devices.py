@@ -36,8 +36,8 @@ _NO_SURPRISES = ("nosuid", "nodev", "noexec")
 _TTY_GROUP = 5
 
 
-def fill_dev(builder: Builder) -> None:
-    """Everything in /dev."""
+def fill_dev(builder: Builder) -> str:
+    """Everything in /dev. Returns a directory with the same nodes that the container cannot reach."""
     builder.new("tmpfs", "/dev", ("nosuid", "noexec", "mode=755", "size=64k", *builder.no_devices))
     nodes = _make_nodes(builder)
     with doing("fill /dev"), opened(f"{builder.root}/dev") as dev:
@@ -63,6 +63,7 @@ def fill_dev(builder: Builder) -> None:
     for number, device in enumerate(builder.spec.devices):
         with doing(f"add the device {device.path}"):
             _add(builder, device, f"{nodes}/given-{number}")
+    return nodes
 
 
 def look_up(devices: tuple[Device, ...]) -> tuple[Device, ...]:

@@ -148,6 +148,7 @@ class Builder:
         self.root = root
         self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.files = files
+        self.nodes = "/dev"
         self.user = user
         self.noting = True
         self.count = 0
@@ -162,13 +163,22 @@ class Builder:
         finally:
             os.close(fd)
 
+    @contextmanager
+    def found(self, path: str) -> Iterator[int]:
+        """What is there already; nothing is made."""
+        fd = find_inside(self.root_fd, path)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
     def new(self, kind: str, target: str, options: Iterable[str] = _NO_SURPRISES) -> None:
         with doing(f"mount {target}"), self.at(target) as fd:
             mounts.mount_new(kind, fd, target, tuple(options))
 
     def mount_kernel_file_systems(self, grouped: Callable[[], None]) -> None:
         self.mount_proc()
-        fill_dev(self)
+        self.nodes = fill_dev(self)
         grouped()
         self.mount_sys()
 
@@ -324,11 +334,13 @@ class Builder:
 
     def mask(self) -> None:
         """Hide what tells about, and make read-only what would change, the machine itself."""
-        null = f"{self.root}/dev/null"
+        # The null is our own and every path is walked inside: what a volume over /dev or /sys holds, such as a link,
+        # would be followed on the machine (CVE-2025-31133 in kind).
+        null = f"{self.nodes}/null"
         for path in MASKED_PATHS:
             with doing(f"mask {path}"):
                 try:
-                    with opened(self.root + path) as fd:
+                    with self.found(path) as fd:
                         if stat.S_ISDIR(os.fstat(fd).st_mode):
                             mounts.mount_new("tmpfs", fd, path, ("ro", *_NO_SURPRISES, "size=0", "nr_inodes=2"))
                         else:
@@ -338,7 +350,7 @@ class Builder:
         for path in READ_ONLY_PATHS:
             with doing(f"make {path} read-only"):
                 try:
-                    with opened(self.root + path) as fd:
-                        mounts.bind(self.root + path, fd, path, read_only=True)
+                    with self.found(path) as fd:
+                        mounts.bind(f"/proc/self/fd/{fd}", fd, path, read_only=True)
                 except FileNotFoundError:
                     continue

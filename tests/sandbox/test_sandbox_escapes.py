@@ -117,6 +117,21 @@ def test_nothing_is_mounted_over_proc(bench: Any, tmp_path: Path, target: str) -
     assert list((tmp_path / "fake").iterdir()) == []
 
 
+def test_a_volume_over_dev_does_not_choose_what_masks(bench: Any, tmp_path: Path) -> None:
+    """Its `null`, a link to a file of the machine, is not what lies over /proc/timer_list (CVE-2025-31133 in kind)."""
+    victim, volume, layer = tmp_path / "victim", tmp_path / "volume", tmp_path / "layer"
+    volume.mkdir()
+    victim.write_text("of the machine\n")
+    (volume / "null").symlink_to(victim)
+    # The name is there in the container, too: its program's standard input is opened from it.
+    (layer / str(victim.parent).lstrip("/")).mkdir(parents=True)
+    (layer / str(victim).lstrip("/")).write_text("of the image\n")
+    script = "for f in kcore keys timer_list interrupts; do cat /proc/$f; echo out > /proc/$f; done 2>/dev/null; exit 0"
+    out = bench.sh(script, root=bench.root(layer), mounts=(BindMount(str(volume), "/dev"),))
+    assert "of the machine" not in out
+    assert victim.read_text() == "of the machine\n"
+
+
 @pytest.mark.parametrize("number", range(3, 16))
 def test_no_descriptor_leads_out_as_working_directory(bench: Any, number: int) -> None:
     """/proc/self/fd/N as the working directory is refused or leads to a place inside."""
