@@ -44,6 +44,26 @@ def test_many_undefined_variables_in_one_instruction() -> None:
     assert sum(len(one.better) for one in found) < 20 * len(names)
 
 
+def test_thousands_of_misspelt_names_are_looked_up_in_bounded_time() -> None:
+    """Every pair of 4000 known and 4000 undefined names would be compared else."""
+    known = " ".join(f"known{number}=1" for number in range(4000))
+    used = "".join(f"$kmown{number}" for number in range(4000))
+    compared = 0
+
+    def counting(frame: FrameType, event: str, _: object) -> None:
+        nonlocal compared
+        compared += event == "call" and frame.f_code.co_name == "_edits"
+
+    sys.setprofile(counting)
+    try:
+        found = check(Subject(parse(f"FROM scratch\nENV {known}\nLABEL a={used}\n")))
+    finally:
+        sys.setprofile(None)
+    assert sum(one.name == "UndefinedVar" for one in found) == 4000
+    assert found[0].message.endswith("(did you mean $known0?)")
+    assert 0 < compared < 1_000_000
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_checks_say_what_they_should(name: str) -> None:
     """Names, words, places, reasons and better lines."""

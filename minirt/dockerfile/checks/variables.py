@@ -12,7 +12,7 @@ from minirt.dockerfile.document import Stage
 from minirt.dockerfile.expansion import Expanded, expand
 from minirt.dockerfile.instructions import Add, Arg, Copy, Env, Expose, From, Instruction, Workdir
 from minirt.dockerfile.substitution import expand_instruction
-from minirt.dockerfile.suggest import nearest
+from minirt.dockerfile.suggest import Misspellings
 from minirt.errors import DockerfileError, InvalidPlatform, InvalidReference, Location
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
@@ -28,14 +28,25 @@ _SPECIAL = frozenset(("SOURCE_DATE_EPOCH", "BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDK
 
 @dataclass(slots=True)
 class _Scope:
-    """The variables of a stage at one point of it; ``declared`` are ARGs, with or without a value."""
+    """The variables of a stage at one point of it; ``declared`` are ARGs, with or without a value.
+
+    ``variables`` are in the order of their last definition, and ``environment`` (the image's own) in that of their
+    first, as BuildKit has them: of two names as near, it suggests the first.
+    """
 
     variables: dict[str, str]
+    environment: dict[str, str]
+    guesses: Misspellings
     declared: set[str] = field(default_factory=set)
     workdir_set: bool = False
 
     def copy(self) -> _Scope:
-        return _Scope(dict(self.variables), set(), self.workdir_set)
+        arguments = {name: value for name, value in self.variables.items() if name not in self.environment}
+        return _Scope(arguments | self.environment, dict(self.environment), self.guesses, set(), self.workdir_set)
+
+    def define(self, name: str, value: str) -> None:
+        self.variables.pop(name, None)
+        self.variables[name] = value
 
 
 def _global_scope(subject: Subject, build_args: Mapping[str, str]) -> dict[str, str]:
@@ -72,10 +83,11 @@ def check_variables(subject: Subject) -> Iterator[Finding]:
         outer = _global_scope(subject, subject.build_args)
         defaults = _global_scope(subject, {})
         scopes: dict[str, _Scope] = {}
+        guesses = Misspellings()
         for stage in subject.dockerfile.stages:
             base = expand(stage.base.base, outer, escape=subject.dockerfile.escape)
-            yield from _check_from(subject, stage, base, outer, defaults)
-            scope = scopes[base.text].copy() if base.text in scopes else _fresh(subject, stage)
+            yield from _check_from(subject, stage, base, (outer, defaults), guesses)
+            scope = scopes[base.text].copy() if base.text in scopes else _fresh(subject, stage, guesses)
             yield from _follow(subject, stage, scope, outer)
             if stage.name:
                 scopes[stage.name] = scope
@@ -83,23 +95,29 @@ def check_variables(subject: Subject) -> Iterator[Finding]:
         return
 
 
-def _fresh(subject: Subject, stage: Stage) -> _Scope:
-    environment = subject.base_environments.get(stage.index, {})
-    return _Scope({"PATH": _PATH, **environment})
+def _fresh(subject: Subject, stage: Stage, guesses: Misspellings) -> _Scope:
+    environment = dict(subject.base_environments.get(stage.index, {}))
+    environment.setdefault("PATH", _PATH)
+    return _Scope(dict(environment), environment, guesses)
 
 
 # -- FROM --------------------------------------------------------------------------------------------------
 
 
 def _check_from(
-    subject: Subject, stage: Stage, base: Expanded, outer: Mapping[str, str], defaults: Mapping[str, str]
+    subject: Subject,
+    stage: Stage,
+    base: Expanded,
+    scopes: tuple[Mapping[str, str], Mapping[str, str]],
+    guesses: Misspellings,
 ) -> Iterator[Finding]:
-    written, step = stage.base, step_of(stage.index, 0)
+    """``scopes`` are the variables of FROM lines, with and without build arguments."""
+    written, step, (outer, defaults) = stage.base, step_of(stage.index, 0), scopes
     platform = expand(written.platform, outer, escape=subject.dockerfile.escape)
-    declared = {one.name for arg in subject.dockerfile.meta_args for one in arg.args}
+    declared = dict.fromkeys(one.name for arg in subject.dockerfile.meta_args for one in arg.args)
     for name in dict.fromkeys((*base.undefined, *platform.undefined)):
         if name not in declared:
-            yield _undeclared(written, name, (*declared, *outer), step)
+            yield _undeclared(written, name, guesses.nearest(name, (*declared, *outer)), step)
     default = expand(written.base, defaults, escape=subject.dockerfile.escape).text
     if not _is_reference(default):
         message = f"Default value for ARG {written.base} results in empty or invalid base image name"
@@ -118,12 +136,16 @@ def _check_from(
         yield Finding("InvalidBaseImagePlatform", message, written.locate_base(), step)
 
 
-def _undeclared(written: From, name: str, known: tuple[str, ...], step: str) -> Finding:
-    near = nearest(name, known)
+def _undeclared(written: From, name: str, near: str, step: str) -> Finding:
     suggestion = f" (did you mean {near}?)" if near else ""
     message = f"FROM argument '{name}' is not declared{suggestion}"
-    better = written.original.replace(name, near) if near else f"ARG {name}=…\n{written.original}"
+    better = _respelt(written, name, near) if near else f"ARG {name}=…\n{written.original}"
     return Finding("UndefinedArgInFrom", message, written.origin.find(name), step, better)
+
+
+def _respelt(written: Instruction, name: str, meant: str) -> str:
+    """The instruction with the variable's name mended, and nothing else that is spelt alike."""
+    return re.sub(rf"(\$\{{?){name}\b", rf"\g<1>{meant}", written.original, flags=re.ASCII)
 
 
 def _is_reference(text: str) -> bool:
@@ -194,23 +216,27 @@ def _places(written: Instruction) -> dict[str, Location]:
 
 
 def _undefined(written: Instruction, name: str, place: Location, scope: _Scope, step: str) -> Finding:
-    near = nearest(name, scope.variables)
+    near = scope.guesses.nearest(name, scope.variables)
     suggestion = f" (did you mean ${near}?)" if near else ""
     message = f"Usage of undefined variable '${name}'{suggestion}"
     if len(written.original) > _SHOWN:
         better = f"${near}" if near else f"ARG {name}"
     else:
-        better = written.original.replace(name, near) if near else f"ARG {name}\n{written.original}"
+        better = _respelt(written, name, near) if near else f"ARG {name}\n{written.original}"
     return Finding("UndefinedVar", message, place, step, better)
 
 
 def _apply(instruction: Instruction, scope: _Scope, step: str) -> Iterator[Finding]:
     match instruction:
         case Env(pairs=pairs):
-            scope.variables.update((pair.name, pair.value) for pair in pairs)
+            for pair in pairs:
+                scope.define(pair.name, pair.value)
+                scope.environment[pair.name] = pair.value
         case Arg(args=args):
             scope.declared.update(one.name for one in args)
-            scope.variables.update((one.name, one.default) for one in args if one.default is not None)
+            for one in args:
+                if one.default is not None:
+                    scope.define(one.name, one.default)
         case Workdir(path=path):
             if not path.startswith("/") and not scope.workdir_set:
                 message = f'Relative workdir "{path}" can have unexpected results if the base image changes'
