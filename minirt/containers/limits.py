@@ -47,15 +47,8 @@ def group_of(record: ContainerRecord, machine: Machine) -> Group | None:
 def with_settings(spec: SandboxSpec, record: ContainerRecord, machine: Machine) -> SandboxSpec:
     """``spec`` with the record's limits, health check, log size and init."""
     settings, isolation = record.settings, record.settings.isolation
-    process = replace(
-        spec.process,
-        rlimits=settings.rlimits,
-        no_new_privileges=settings.no_new_privileges,
-        seccomp=settings.seccomp,
-    )
     return replace(
         spec,
-        process=process,
         cgroup=_name(record) if machine.cgroups.ok else "",
         resources=settings.resources,
         health=settings.health,

@@ -80,6 +80,9 @@ def make_process(record: ContainerRecord, union: Union, window: Window | None = 
         rows=rows,
         columns=columns,
         capabilities=_capabilities(record),
+        rlimits=record.settings.rlimits,
+        no_new_privileges=record.settings.no_new_privileges,
+        seccomp=record.settings.seccomp,
     )
 
 

@@ -125,6 +125,17 @@ def test_ulimits_init_and_read_only(engine: Engine) -> None:
         engine.containers.create(BASE, ["true"], ulimits=["files=1"])
 
 
+def test_exec_is_bound_as_its_container_is(engine: Engine) -> None:
+    """A further program has the container's limits, no-new-privileges and filter, as with docker."""
+    options = ["no-new-privileges", *([] if engine.machine.single_id else ["seccomp=unconfined"])]
+    container = engine.containers.create(BASE, ["sleep", "60"], security_opt=options, ulimits=["nofile=77:78"])
+    container.start()
+    show = ["sh", "-c", "ulimit -n; grep -E 'NoNewPrivs|Seccomp:' /proc/self/status"]
+    said = container.exec_run(show).output.split()
+    container.kill()
+    assert said == [b"77", b"NoNewPrivs:", b"1", b"Seccomp:", b"2" if engine.machine.single_id else b"0"]
+
+
 def test_capabilities_follow_dockers_rule(engine: Engine) -> None:
     """ALL counts first, then names; no-new-privileges shows; seccomp can be taken away."""
     show = "grep -E 'CapBnd|NoNewPrivs|Seccomp:' /proc/self/status"
