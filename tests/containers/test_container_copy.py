@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -12,7 +13,7 @@ import pytest
 from minirt.containers.copy_rules import Landing, Place, landing, split_name
 from minirt.engine import Engine
 from minirt.engine.containers import Container
-from minirt.errors import InvalidInput, LayerError, PathNotFound
+from minirt.errors import InvalidInput, LayerError, MinirtError, PathNotFound
 
 BASE = "minirt/base"
 
@@ -157,6 +158,32 @@ def test_an_archive_cannot_write_through_its_own_link(engine: Engine, tmp_path: 
     with pytest.raises(InvalidInput, match="file exists"):
         container.put_archive("/tmp", data.getvalue())
     assert list(outside.iterdir()) == []
+
+
+def test_a_link_swapped_while_files_are_copied(engine: Engine, tmp_path: Path) -> None:
+    """A container swaps a directory for a link to the machine's while `cp` runs, and gets nothing out or in."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "f").write_text("of the machine")
+    (tmp_path / "f").write_text("brought in")
+    script = f"""
+    mkdir -p /d/x; echo mine > /d/x/f; ln -s {outside} /d/way; echo ready
+    while :; do mv -T /d/x /d/y; mv -T /d/way /d/x; mv -T /d/x /d/way; mv -T /d/y /d/x; done 2> /dev/null
+    """
+    container = engine.containers.create(BASE, ["sh", "-c", script])
+    container.start()
+    while b"ready" not in container.logs():  # type: ignore[operator]
+        pass
+    got = tmp_path / "got"
+    got.mkdir()
+    for number in range(40):
+        with contextlib.suppress(MinirtError):
+            container.copy_out("/d/x/f", str(got / str(number)))
+        with contextlib.suppress(MinirtError):
+            container.copy_in(str(tmp_path / "f"), "/d/x")
+    container.kill()
+    assert {file.read_text() for file in got.iterdir()} <= {"mine\n", "brought in"}
+    assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("f", "of the machine")]
 
 
 def test_not_a_tar(container: Container) -> None:

@@ -37,6 +37,7 @@ PROGRAMS = (
     "stty",
     "chown",
     "chmod",
+    "mknod",
 )
 
 

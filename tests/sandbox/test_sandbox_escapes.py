@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,42 @@ def test_the_machines_program_cannot_be_overwritten(bench: Any, tmp_path: Path) 
     assert hashlib.sha256(program.read_bytes()).hexdigest() == before
 
 
+def test_the_machines_program_cannot_be_opened_in_init(bench: Any) -> None:
+    """With --init PID 1 runs the machine's Python: its /proc/1/exe can neither be read nor kept open for later."""
+    out = bench.sh("readlink /proc/1/exe; (: < /proc/1/exe) && echo opened; echo done 2>&1", init=True)
+    assert out.splitlines()[-1] == "done"
+    assert "opened" not in out and "python" not in out
+    # No exec drops what it has.
+    assert "CapPrm:\t00000000a80425fb" in bench.sh("cat /proc/1/status", init=True)
+
+
+def test_the_machines_program_cannot_be_opened_in_a_joining_command(bench: Any) -> None:
+    """Until `exec` runs the program it is the machine's Python: who keeps its /proc/PID/exe open could write it later.
+
+    A very long PATH keeps it searching, with the rights of the container, for a while.
+    """
+    watch = """
+    touch /ready
+    while :; do for p in /proc/[0-9]*; do
+        [ $p = /proc/1 ] || { command exec 9< $p/exe && { [ /proc/1/fd/9 -ef /bin/sleep ] || echo $p >> /found; }; }
+    done; done 2> /dev/null
+    """
+    spec, _ = bench.detached(watch)
+    running = bench.start(spec)
+    upper = Path(spec.root.upper)
+    try:
+        while not (upper / "ready").exists():
+            time.sleep(0.01)
+        path = ":".join([*(f"/none/{number}" for number in range(4000)), "/bin"])
+        for _ in range(5):
+            process = replace(spec.process, argv=("sleep", "0.05"), env={"PATH": path})
+            assert bench.sandbox.exec(running.pid, running.start_time, process).wait(timeout=20).code == 0
+    finally:
+        running.kill(signal.SIGKILL)
+        running.wait(timeout=5)
+    assert not (upper / "found").exists()
+
+
 @pytest.mark.parametrize("target", ["/proc", "/proc/sys", "/data/../proc", "/link/sys"])
 def test_nothing_is_mounted_over_proc(bench: Any, tmp_path: Path, target: str) -> None:
     """It would take the masks away; also through dots and links. The machine's /proc stays as it is."""
@@ -183,8 +220,17 @@ def test_devices_are_those_of_the_list(bench: Any, tmp_path: Path) -> None:
     layer.mkdir()
     os.mknod(layer / "null", 0o666 | 0o020000, os.makedev(1, 3))
     os.chmod(layer / "null", 0o666)
+    bound = tmp_path / "bound"
+    bound.mkdir()
+    os.mknod(bound / "zero", 0o666 | 0o020000, os.makedev(1, 5))
     before = os.stat("/dev/null").st_mode
-    script = "chmod 600 /dev/null; echo ok > /dev/null && echo fine; (: > /null) 2>&1; head -c 1 /dev/zero > /tmp/z"
-    out = bench.sh(script + " && ls /tmp", root=bench.root(layer), mounts=(TmpfsMount("/t", options=()),))
-    assert "fine" in out and "ermission denied" in out and "z" in out
+    mounts = (TmpfsMount("/t", options=()), BindMount(str(bound), "/b"))
+    script = """
+    chmod 600 /dev/null; echo ok > /dev/null && echo fine; head -c 1 /dev/zero > /tmp/z && echo zero
+    mknod /made c 1 5; mknod /t/made c 1 5; mknod /b/made c 1 5
+    for n in /null /made /t/made /b/zero /b/made; do (head -c 1 $n > /tmp/got) 2> /dev/null && echo opened $n; done
+    ls /made /t/made /b/made
+    """
+    out = bench.sh(script, root=bench.root(layer), mounts=mounts)
+    assert out.split() == ["fine", "zero", "/b/made", "/made", "/t/made"]
     assert os.stat("/dev/null").st_mode == before

@@ -191,6 +191,14 @@ def test_the_machines_mounts_are_gone(bench: Any, tmp_path: Path) -> None:
     assert not any(line.split()[4].startswith(("/home", "/work", "/var")) for line in out.splitlines())
 
 
+def test_the_machines_root_is_not_left_over_the_containers(bench: Any) -> None:
+    """The old root is taken off: neither `/..` nor the list of mounts leads to it."""
+    assert bench.sh("ls /..") == bench.sh("ls /")
+    assert bench.sh("ls /../..") == bench.sh("ls /bin/..")
+    points = [line.split()[4] for line in bench.sh("cat /proc/self/mountinfo").splitlines()]
+    assert points.count("/") == 1
+
+
 def test_mount_points_leave_no_trace(bench: Any, tmp_path: Path) -> None:
     """Directories made only to mount on are gone afterwards; what the program put there stays."""
     (tmp_path / "source").mkdir()

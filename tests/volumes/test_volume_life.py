@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minirt.engine import Engine
-from minirt.errors import InvalidSpec, PathNotFound, Unsupported, VolumeInUse
+from minirt.errors import InvalidSpec, MinirtError, PathNotFound, Unsupported, VolumeInUse
 from minirt.volumes.options import BoundDirectory, Memory, OwnDirectory, backing
 from minirt.volumes.shadowing import Covering, Shadow, shadows
 from minirt.volumes.specs import VolumeSpec
@@ -34,6 +34,26 @@ def test_shadows() -> None:
         Shadow("/data", "volume v", "/data of the image"),
         Shadow("/data/cache/x", "memory", "/cache/x of volume v", "/data"),
     )
+
+
+@pytest.mark.parametrize("name", ["..", "../victim", "../../victim", "a/../../victim", "/victim", ".", "a/b"])
+def test_no_name_is_a_path(engine: Engine, name: str) -> None:
+    """Volumes, networks and containers are directories of the home: no name makes or finds one beside it."""
+    home = Path(engine.home)
+    (home.parent / "victim").mkdir(exist_ok=True)
+    before = sorted(entry.name for entry in home.parent.iterdir()), sorted(entry.name for entry in home.iterdir())
+    attempts = (
+        lambda: engine.volumes.create(name),
+        lambda: engine.volumes.get(name).remove(),
+        lambda: engine.networks.create(name),
+        lambda: engine.networks.get(name).remove(),
+        lambda: engine.containers.create(BASE, ["true"], name=name),
+        lambda: engine.containers.get(name).remove(force=True),
+    )
+    for attempt in attempts:
+        with pytest.raises(MinirtError):
+            attempt()
+    assert (sorted(e.name for e in home.parent.iterdir()), sorted(e.name for e in home.iterdir())) == before
 
 
 def test_a_bound_volume(engine: Engine, tmp_path: Path) -> None:
