@@ -16,6 +16,9 @@ from minirt.model.platform import Platform
 
 __all__ = ["find", "report"]
 
+_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+"""The build argument that stands in place of the ``# check=`` directive (docker: "build checks")."""
+
 
 def find(
     request: BuildRequest,
@@ -37,7 +40,7 @@ def find(
         base_environments={index: dict(state.environment) for index, state in starts.items()},
         base_platforms={index: state.platform for index, state in starts.items()},
     )
-    return check(subject)
+    return check(subject, check_options(dockerfile, request.build_args.get(_ARGUMENT)))
 
 
 def report(job: Job, starts: Mapping[int, StageState]) -> None:
@@ -50,7 +53,7 @@ def report(job: Job, starts: Mapping[int, StageState]) -> None:
     for one in findings:
         where, step = one.location, _planned(job.plan, one.step)
         job.on_event(WarningRaised(one.name, one.message, where.line, step, one.why, one.better, where.text, one.url))
-    if check_options(dockerfile).error:
+    if check_options(dockerfile, job.request.build_args.get(_ARGUMENT)).error:
         error = violation(findings)
         if error is not None:
             raise error

@@ -110,9 +110,9 @@ class Lexer:
             at_top = False
             if line:
                 yield self._statement(tuple(comments))
-            else:
+                comments.clear()
+            else:  # comments above an empty line are still those of the next instruction, as BuildKit reads them
                 self._next += 1
-            comments.clear()
 
     # -- parts of a file -----------------------------------------------------------------------------------
 

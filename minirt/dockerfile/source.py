@@ -59,7 +59,7 @@ class Origin:
     """One instruction's text, its continuation lines joined, and where each part of it stands.
 
     ``pieces`` are ``(offset in text, line from 1, column from 0)``, ascending; ``comments`` are the comment lines
-    directly above, without ``#``; ``last_line`` includes heredocs; ``blank_lines`` are the empty lines inside.
+    above, without ``#``; ``last_line`` includes heredocs; ``blank_lines`` are the empty lines inside.
     """
 
     source: Source
@@ -72,6 +72,11 @@ class Origin:
     @property
     def first_line(self) -> int:
         return self.pieces[0][1]
+
+    @property
+    def text_end(self) -> int:
+        """The last line before heredocs: ``last_line`` where there are none."""
+        return max(self.pieces[-1][1], *self.blank_lines, 1)
 
     @property
     def keyword(self) -> str:

@@ -58,6 +58,15 @@ def test_checks_can_fail_a_build(build: Callable[..., Any], events: list[Event])
     build("# check=skip=LegacyKeyValueFormat;error=true\nFROM minirt/base\nENV a b\n")
 
 
+def test_a_build_argument_stands_in_place_of_the_directive(build: Callable[..., Any], events: list[Event]) -> None:
+    """It can skip what the file makes an error, and make an error of what the file allows."""
+    failing, text = "# check=error=true\nFROM minirt/base\nENV a b\n", "FROM minirt/base\nENV a b\n"
+    build(failing, build_args={"BUILDKIT_DOCKERFILE_CHECK": "skip=all"})
+    assert warnings(events) == []
+    with pytest.raises(DockerfileError, match="lint violation found for rules: LegacyKeyValueFormat"):
+        build(text, build_args={"BUILDKIT_DOCKERFILE_CHECK": "error=true"})
+
+
 def test_checks_without_a_build(engine: Engine, tmp_path: Path) -> None:
     """Nothing is built, and no image need be here."""
     text = "# check=experimental=all\nFROM example.com/never:1\nCOPY left /\n"

@@ -11,6 +11,8 @@ from minirt.errors import DockerfileError, Location
 
 __all__ = ["CheckOptions", "Finding", "check_options"]
 
+_ALL = frozenset(("all",))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -59,20 +61,21 @@ class CheckOptions:
         return not RULES[name].experimental or bool(self.experimental & {"all", name})
 
 
-def check_options(dockerfile: Dockerfile, override: str = "") -> CheckOptions:
-    """Those of ``# check=skip=A,B;error=true;experimental=all``, or of ``override`` in the same form.
+def check_options(dockerfile: Dockerfile, override: str | None = None) -> CheckOptions:
+    """Those of ``# check=skip=A,B;error=true;experimental=all``, or in their place ``override`` in the same form.
 
-    Raises DockerfileError. Source: Dockerfile reference, "check".
+    As in BuildKit, a directive ends at its first space, and ``all`` counts only alone. Raises DockerfileError.
+    Source: Dockerfile reference, "check"; moby/buildkit, frontend/dockerfile/linter.
     """
     directive = dockerfile.directives.get("check")
-    text = override or (directive.value if directive else "")
+    text = override.strip() if override is not None else directive.value.split(" ")[0] if directive else ""
     where = directive.location if directive else Location("check", 1, 1, max(1, len(text)), text)
     skip: frozenset[str] = frozenset()
     experimental: frozenset[str] = frozenset()
     error = False
     for part in text.split(";") if text else ():
         key, equals, value = (piece.strip() for piece in part.partition("="))
-        names = frozenset(name.strip() for name in value.split(","))
+        names = frozenset(name.strip() for name in value.split(",")) - (_ALL if value != "all" else frozenset())
         if equals and key == "skip":
             skip = names
         elif equals and key == "experimental":
@@ -85,6 +88,6 @@ def check_options(dockerfile: Dockerfile, override: str = "") -> CheckOptions:
                     f"failed to parse check option {part!r}", where=where, hint="error=true"
                 ) from None
         else:
-            hint = "Write # check=skip=NAME,NAME;error=true"
+            hint = "Write # check=skip=NAME,NAME;error=true without any space."
             raise DockerfileError(f"invalid check option {part!r}", where=where, hint=hint)
     return CheckOptions(skip, error, experimental)

@@ -17,7 +17,6 @@ from minirt.dockerfile.instructions import (
     Cmd,
     Entrypoint,
     Env,
-    Expose,
     From,
     Healthcheck,
     Instruction,
@@ -39,6 +38,7 @@ _NEEDS_A_SHELL = re.compile(r"[$&|;<>()`*?\[\]{}~'\"\\#=\n]")
 
 def check_forms(subject: Subject) -> Iterator[Finding]:
     for arg in subject.dockerfile.meta_args:
+        yield from _blank_lines(arg, "")
         yield from _description(arg, "")
     for step, instruction in steps(subject.dockerfile):
         yield from _blank_lines(instruction, step)
@@ -54,17 +54,23 @@ def check_forms(subject: Subject) -> Iterator[Finding]:
                 yield from _secrets(arg, [one.name for one in arg.args], step)
             case From() as base:
                 yield from _description(base, step)
-            case Expose() as expose:
-                yield from _ports(expose, step)
+    with_shell: set[str] = set()
     for stage in subject.dockerfile.stages:
-        yield from _shell_forms(stage)
+        yield from _shell_forms(stage, inherited=stage.base.base in with_shell)
+        if stage.name and (stage.base.base in with_shell or any(isinstance(one, Shell) for one in stage.instructions)):
+            with_shell.add(stage.name)
         yield from _only_the_last_counts(stage)
 
 
 def _blank_lines(instruction: Instruction, step: str) -> Iterator[Finding]:
-    for line in instruction.origin.blank_lines[:1]:
-        where = instruction.origin.source.whole_line(line)
-        yield Finding("NoEmptyContinuation", "Empty continuation line", where, step)
+    """BuildKit points at the last line of the instruction, before its heredocs; the better lines have no empty one."""
+    origin = instruction.origin
+    if not origin.blank_lines:
+        return
+    lines = origin.source.lines[origin.first_line - 1 : origin.text_end]
+    better = "\n".join(line for line in lines if line.strip())
+    where = origin.source.whole_line(origin.text_end)
+    yield Finding("NoEmptyContinuation", "Empty continuation line", where, step, better)
 
 
 def _key_values(instruction: Env | Label, step: str) -> Iterator[Finding]:
@@ -105,23 +111,10 @@ def _description(instruction: Arg | From, step: str) -> Iterator[Finding]:
     )
 
 
-def _ports(expose: Expose, step: str) -> Iterator[Finding]:
-    for word in expose.ports:
-        where = expose.origin.find(word)
-        port, slash, protocol = word.partition("/")
-        if "$" in word:
-            continue  # known only when it is expanded
-        if protocol != protocol.lower():
-            message = f"Defined protocol '{word}' in EXPOSE instruction should be lowercase"
-            yield Finding("ExposeProtoCasing", message, where, step, f"EXPOSE {port}/{protocol.lower()}")
-        if ":" in port:
-            message = f"EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
-            better = f"EXPOSE {port.rpartition(':')[2]}{slash}{protocol}"
-            yield Finding("ExposeInvalidFormat", message, where, step, better)
-
-
-def _shell_forms(stage: Stage) -> Iterator[Finding]:
-    """Asking for a shell with SHELL says that one is wanted."""
+def _shell_forms(stage: Stage, *, inherited: bool) -> Iterator[Finding]:
+    """Asking for a shell with SHELL, here or in the stage below, says that one is wanted."""
+    if inherited:
+        return
     for index, one in enumerate(stage.instructions, start=1):
         if isinstance(one, Shell):
             return

@@ -44,8 +44,8 @@ def _as_casing(base: From, step: str) -> Iterator[Finding]:
         return
     span = base.origin.words()[-2]
     written, keyword = base.original[slice(*span)], base.origin.keyword
-    wanted = keyword.lower() == keyword if written.lower() == written else keyword.upper() == keyword
-    if not wanted:
+    # BuildKit: a FROM of mixed case goes with everything.
+    if (keyword.isupper() and not written.isupper()) or (keyword.islower() and not written.islower()):
         other = "as" if keyword.lower() == keyword else "AS"
         better = base.original[: span[0]] + other + base.original[span[1] :]
         message = f"'{written}' and '{keyword}' keywords' casing do not match"

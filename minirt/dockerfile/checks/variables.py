@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from minirt.dockerfile.checks.findings import Finding
+from minirt.dockerfile.checks.ports import check_ports
 from minirt.dockerfile.checks.walk import Subject, step_of
 from minirt.dockerfile.document import Stage
 from minirt.dockerfile.expansion import Expanded, expand
@@ -23,7 +24,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
 _SHOWN = 4096  # characters of an instruction that are repeated in each of its findings
 # Build arguments that BuildKit knows and never makes variables of.
-_SPECIAL = frozenset(("SOURCE_DATE_EPOCH", "BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
+_SPECIAL = frozenset(("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"))
 
 
 @dataclass(slots=True)
@@ -197,6 +198,8 @@ def _follow(subject: Subject, stage: Stage, scope: _Scope, outer: Mapping[str, s
             if name not in scope.declared and name not in _SPECIAL:
                 yield _undefined(written, name, places.get(name, written.location), scope, step)
         yield from _apply(done.instruction, scope, step)
+        if isinstance(written, Expose) and isinstance(done.instruction, Expose):
+            yield from check_ports(written, done.instruction, step)
         if isinstance(done.instruction, Copy | Add) and subject.ignore is not None:
             yield from _ignored(subject, done.instruction, step)
 

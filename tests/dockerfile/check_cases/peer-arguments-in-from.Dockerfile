@@ -1,0 +1,7 @@
+ARG VER
+ARG OK=scratch
+FROM $OK
+FROM a:${VER:-1}
+FROM a:${VERS:-1}
+FROM scratch$VERSI
+FROM a:$VER1 AS x

@@ -1,0 +1,3 @@
+FROM scratch
+Label a=1
+Env B=1

@@ -1,0 +1,2 @@
+FROM scratch
+label a=1

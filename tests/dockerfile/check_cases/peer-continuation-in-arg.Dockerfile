@@ -1,0 +1,4 @@
+ARG V \
+
+  W=1
+FROM scratch

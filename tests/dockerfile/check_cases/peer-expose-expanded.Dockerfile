@@ -1,0 +1,3 @@
+FROM scratch
+ARG P=80/TCP
+EXPOSE 80/TCP 1:2 $P 80:80/UDP [::1]:80:80 80-90/Sctp 127.0.0.1::90

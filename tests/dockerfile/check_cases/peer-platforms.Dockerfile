@@ -1,0 +1,9 @@
+ARG P=linux/amd64
+FROM --platform=linux/arm64 scratch
+FROM --platform=$P scratch
+FROM --platform=${TARGETPLATFORM} scratch
+FROM --platform=$BUILDPLATFORM scratch
+FROM --platform=linux/$TARGETARCH scratch
+FROM --platform=linux/amd64 scratch AS amd64-base
+FROM --platform=linux/amd64 scratch AS linuxx
+FROM --platform=${TARGETPLATFORM:-x} scratch

@@ -1,0 +1,3 @@
+# check=error=true;skip=all
+FROM scratch
+CMD a

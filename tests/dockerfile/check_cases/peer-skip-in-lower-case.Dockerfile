@@ -1,0 +1,3 @@
+# check=skip=jsonargsrecommended
+FROM scratch
+CMD a

@@ -1,0 +1,5 @@
+# check=skip=JSONArgsRecommended,UndefinedVar
+FROM scratch
+CMD a
+LABEL x=$y
+ENV a b

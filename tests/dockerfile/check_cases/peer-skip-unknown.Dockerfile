@@ -1,0 +1,3 @@
+# check=skip=NoSuchRule
+FROM scratch
+CMD a
