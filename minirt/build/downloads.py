@@ -42,7 +42,7 @@ def download(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gather
         from minirt.build.repositories import clone
 
         return clone(one, index, where, cancel)
-    name = os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(source).path)) or "__unnamed__"
+    name = _name_of(source, place)
     where.mkdir()
     path = where / name
     digest, modified = _fetch(source, path, place, cancel)
@@ -57,6 +57,14 @@ def download(one: Add, index: int, where: Path, cancel: Cancel | None) -> Gather
     return Tree(str(where), source, None, FileHashes(None)).gather(Query((name,), literal=True))
 
 
+def _name_of(source: str, place: Location) -> str:
+    """The last part of the address's path; Content-Disposition does not count (BuildKit, dispatchCopy)."""
+    name = urllib.parse.unquote(urllib.parse.urlsplit(source).path).rstrip("/").rpartition("/")[2]
+    if "\0" in name:
+        raise CopyFailed(f"{source} has a NUL character (%00) in its name", where=place, hint="No file is named so.")
+    return {"": "__unnamed__", ".": "__unnamed__", "..": "download"}.get(name, name)
+
+
 def _fetch(source: str, path: Path, place: Location, cancel: Cancel | None) -> tuple[str, float]:
     hasher = hashlib.sha256()
     request = urllib.request.Request(source, headers={"User-Agent": "minirt"})
@@ -67,12 +75,16 @@ def _fetch(source: str, path: Path, place: Location, cancel: Cancel | None) -> t
                     cancel.check()
                 hasher.update(data)
                 file.write(data)
-            stamp = email.utils.parsedate_to_datetime(
-                answer.headers["Last-Modified"] or "Thu, 01 Jan 1970 00:00:00 GMT"
-            )
-            return hasher.hexdigest(), stamp.timestamp()
+            if answer.length:
+                raise CopyFailed(
+                    f"the download of {source} ended {answer.length} bytes too early",
+                    where=place,
+                    cause="the connection was cut, or the server announced more than it sent",
+                    hint="Build again.",
+                )
+            return hasher.hexdigest(), _modified(answer.headers["Last-Modified"])
     except urllib.error.HTTPError as error:
-        raise CopyFailed(f"{source} answered {error.code} {error.reason}", where=place) from error
+        raise _refused(source, error, place) from error
     except (OSError, ValueError) as error:
         raise CopyFailed(
             f"cannot fetch {source}: {getattr(error, 'reason', error)}",
@@ -80,3 +92,21 @@ def _fetch(source: str, path: Path, place: Location, cancel: Cancel | None) -> t
             cause="there is no network here, or no such host",
             hint="Download the file yourself and COPY it.",
         ) from error
+
+
+def _modified(stamp: str | None) -> float:
+    """What the server says, in seconds; 1970 if it says nothing that can be read, as with BuildKit."""
+    try:
+        return email.utils.parsedate_to_datetime(stamp).timestamp() if stamp else 0
+    except ValueError:
+        return 0
+
+
+def _refused(source: str, error: urllib.error.HTTPError, place: Location) -> CopyFailed:
+    if 300 <= error.code < 400:
+        return CopyFailed(f"{source} leads from address to address without an end", where=place)
+    cause = "the server itself has trouble" if error.code >= 500 else "there is nothing to be had at this address"
+    if error.code in (401, 403):
+        cause = "the server wants to know who asks, and ADD has no name or password to give"
+    hint = "Open the address in a browser; or download the file yourself and COPY it."
+    return CopyFailed(f"{source} answered {error.code} {error.reason}", where=place, cause=cause, hint=hint)

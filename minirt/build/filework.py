@@ -64,7 +64,7 @@ def _packing(arguments: dict[str, Any], target: Target, items: Sequence[Item]) -
 
 def _transfer_one(arguments: dict[str, Any], target: Target, top: str, found: Found, items: Sequence[Item]) -> None:
     source = os.path.join(top, found.place) if found.place else top
-    if arguments["unpack"] and stat.S_ISREG(items[0].mode):
+    if found.unpack and stat.S_ISREG(items[0].mode):
         from minirt.build.unpack import is_archive, unpack
 
         if is_archive(source):
@@ -180,7 +180,8 @@ def _sources(arguments: dict[str, Any], root: str, fds: list[int]) -> Iterator[t
         with os.fdopen(fds[0], "rb") as listing:
             listing.seek(0)
             for row in json.load(listing):
-                yield row["top"], Found(row["place"], row["name"]), items_from_json(row["items"])
+                found = Found(row["place"], row["name"], row.get("unpack", False))
+                yield row["top"], found, items_from_json(row["items"])
         return
     from minirt.build.context import Query, Tree
 

@@ -106,7 +106,7 @@ class Sources:
 
     def _transfer(self, where: Path, origin: object, rows: Sequence[object]) -> None:
         arguments = {
-            "destination": "/", "chown": "", "chmod": "", "epoch": None, "unpack": False, "upper": None, "from": origin,
+            "destination": "/", "chown": "", "chmod": "", "epoch": None, "upper": None, "from": origin,
             "whole": True,
         }  # fmt: skip
         with memory_file(json.dumps(rows).encode()) as listing:

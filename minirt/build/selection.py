@@ -55,10 +55,14 @@ class Item(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One match of a source word: where it lies in the tree (links followed), and the name it was asked by."""
+    """One match of a source word: where it lies in the tree (links followed), and the name it was asked by.
+
+    ``unpack``: an archive is unpacked.
+    """
 
     place: str
     name: str
+    unpack: bool = False
 
 
 def resolve(top: str, path: str, *, confined: bool = False) -> str:

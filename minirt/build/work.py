@@ -100,8 +100,14 @@ def copy_values(job: Job, state: StageState, one: Copy | Add) -> dict[str, str]:
     if isinstance(one, Copy) and one.parents:
         values["parents"] = "yes"
     if isinstance(one, Add):
-        values["unpack"] = str(one.unpack)
+        fetched = one.unpack is None and any(is_address(source) for source in one.sources)
+        values["unpack"] = "downloads stay as they are" if fetched else str(one.unpack)
     return values
+
+
+def _unpacks(one: Copy | Add, *, fetched: bool) -> bool:
+    """Whether archives are unpacked: those of the context unless ``--unpack=false``, downloads only with it."""
+    return isinstance(one, Add) and (one.unpack if one.unpack is not None else not fetched)
 
 
 def check_copy(one: Copy | Add) -> None:
@@ -144,13 +150,11 @@ def check_checksum(one: Add) -> None:
 def transfer_arguments(
     job: Job, state: StageState, one: Copy | Add, root: RootFilesystem, where: Path
 ) -> dict[str, object]:
-    unpack = one.unpack is not False if isinstance(one, Add) else False
     return {
         "destination": copy_destination(state, one),
         "chown": one.chown,
         "chmod": one.chmod,
         "epoch": job.request.epoch,
-        "unpack": unpack,
         "from": None,
         "upper": root.upper if isinstance(root, OverlayRoot) else None,
         "early": job.tools.snapshots.early(where),
@@ -221,14 +225,16 @@ class CopyFromTree:
         return None
 
     def perform(self, root: RootFilesystem, where: Path) -> None:
+        from_tree = 0 if all(is_address(word) for word in self.one.sources) else 1
         rows = [
             {
                 "top": source.top,
                 "place": source.found.place,
                 "name": source.found.name,
                 "items": items_to_json(source.items),
+                "unpack": _unpacks(self.one, fetched=number >= from_tree),
             }
-            for part in self.gathered
+            for number, part in enumerate(self.gathered)
             for source in part.sources
         ]
         arguments = transfer_arguments(self.job, self.state, self.one, root, where)
