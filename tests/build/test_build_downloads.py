@@ -20,8 +20,7 @@ from minirt.errors import CopyFailed, MinirtError
 if TYPE_CHECKING:
     from minirt.engine import Engine
 
-BODY = b"hello\n"
-GOOD = "sha256:" + hashlib.sha256(BODY).hexdigest()
+GOOD = "sha256:" + hashlib.sha256(b"dated\n").hexdigest()
 MODIFIED, SECONDS = "Wed, 01 Feb 2023 03:04:05 GMT", 1675220645
 
 
@@ -47,11 +46,11 @@ CODES = {"moved": 302, "circle": 302, "missing": 404, "secret": 403, "broken": 5
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The first part of the path says how to answer."""
+    """The first part of the path says how to answer, and is the content: docker tells downloads apart by that."""
 
     def do_GET(self) -> None:
         kind = self.path.split("/")[1]
-        body = ARCHIVE if self.path.endswith(".tgz") else BODY
+        body = ARCHIVE if self.path.endswith(".tgz") else f"{kind}\n".encode()
         self.send_response(CODES.get(kind, 200))
         for name, value in HEADERS.get(kind, {}).items():
             self.send_header(name, value)
@@ -75,27 +74,31 @@ def server() -> Iterator[str]:
         served.shutdown()
 
 
-HELLO = r"file 0600 0:0 'hello\n'"
+def file(content: str) -> str:
+    """As an image shows it."""
+    return rf"file 0600 0:0 '{content}\n'"
+
+
 TREE = {"/d": "dir 0755 0:0", "/d/in": "dir 0755 0:0", "/d/in/side": "file 0640 5:0 'abc'"}
 # The words of ADD (an address begins with @), the files, and the time of the last of them.
 TAKEN: list[tuple[str, dict[str, str], int]] = [
-    ("@/dated/f /x", {"/x": HELLO}, SECONDS),
-    ("@/plain/f /x", {"/x": HELLO}, 0),
-    ("@/undatable/f /x", {"/x": HELLO}, 0),
-    ("@/ancient/f /x", {"/x": HELLO}, -597531355),
-    ("@/dated/f.txt /d/", {"/d": "dir 0755 0:0", "/d/f.txt": HELLO}, SECONDS),
-    ("@/dated/f.txt?v=1/2#3 /d/", {"/d": "dir 0755 0:0", "/d/f.txt": HELLO}, SECONDS),
-    ("@/dated/a%20b /d/", {"/d": "dir 0755 0:0", "/d/a b": HELLO}, SECONDS),
-    ("@/dated/ /d/", {"/d": "dir 0755 0:0", "/d/dated": HELLO}, SECONDS),
-    ("@/dated/.. /d/", {"/d": "dir 0755 0:0", "/d/download": HELLO}, SECONDS),
-    ("@ /d/", {"/d": "dir 0755 0:0", "/d/__unnamed__": HELLO}, 0),
-    ("@/named/f /d/", {"/d": "dir 0755 0:0", "/d/f": HELLO}, 0),
-    ("@/moved/f /d/", {"/d": "dir 0755 0:0", "/d/f": HELLO}, SECONDS),
-    ("--chmod=755 @/dated/f /x", {"/x": r"file 0755 0:0 'hello\n'"}, SECONDS),
-    ("--chmod=u+x --chown=3:4 @/dated/f /x", {"/x": r"file 0700 3:4 'hello\n'"}, SECONDS),
-    (f"--checksum={GOOD} @/dated/f /x", {"/x": HELLO}, SECONDS),
+    ("@/dated/f /x", {"/x": file("dated")}, SECONDS),
+    ("@/plain/f /x", {"/x": file("plain")}, 0),
+    ("@/undatable/f /x", {"/x": file("undatable")}, 0),
+    ("@/ancient/f /x", {"/x": file("ancient")}, -628462555),
+    ("@/dated/f.txt /d/", {"/d": "dir 0755 0:0", "/d/f.txt": file("dated")}, SECONDS),
+    ("@/dated/f.txt?v=1/2#3 /d/", {"/d": "dir 0755 0:0", "/d/f.txt": file("dated")}, SECONDS),
+    ("@/dated/a%20b /d/", {"/d": "dir 0755 0:0", "/d/a b": file("dated")}, SECONDS),
+    ("@/dated/ /d/", {"/d": "dir 0755 0:0", "/d/dated": file("dated")}, SECONDS),
+    ("@/dated/.. /d/", {"/d": "dir 0755 0:0", "/d/download": file("dated")}, SECONDS),
+    ("@ /d/", {"/d": "dir 0755 0:0", "/d/__unnamed__": file("")}, 0),
+    ("@/named/f /d/", {"/d": "dir 0755 0:0", "/d/f": file("named")}, 0),
+    ("@/moved/f /d/", {"/d": "dir 0755 0:0", "/d/f": file("dated")}, SECONDS),
+    ("--chmod=755 @/dated/f /x", {"/x": r"file 0755 0:0 'dated\n'"}, SECONDS),
+    ("--chmod=u+x --chown=3:4 @/dated/f /x", {"/x": r"file 0700 3:4 'dated\n'"}, SECONDS),
+    (f"--checksum={GOOD} @/dated/f /x", {"/x": file("dated")}, SECONDS),
     ("--unpack @/dated/a.tgz /d/", TREE, 1_000_000_000),
-    ("--unpack=true @/dated/f /x", {"/x": HELLO}, SECONDS),
+    ("--unpack=true @/dated/f /x", {"/x": file("dated")}, SECONDS),
 ]  # fmt: skip
 REFUSED = {
     "@/missing/f /x": "answered 404 Not Found",
