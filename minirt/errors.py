@@ -22,6 +22,7 @@ command line and the tests print them the same way::
     ├── Conflict                it exists, is in use, or is in the wrong state
     │   ├── NameInUse
     │   ├── ImageInUse
+    │   ├── ImageShared
     │   ├── ContainerIsRunning
     │   ├── ContainerNotRunning
     │   └── VolumeInUse
@@ -67,6 +68,7 @@ __all__ = [
     "HomeUnusable",
     "ImageInUse",
     "ImageNotFound",
+    "ImageShared",
     "InvalidDigest",
     "InvalidDocument",
     "InvalidInput",
@@ -240,6 +242,10 @@ class NameInUse(Conflict):
 
 class ImageInUse(Conflict):
     """A container uses the image."""
+
+
+class ImageShared(Conflict):
+    """The image is in a shared store, which is only read here."""
 
 
 class ContainerIsRunning(Conflict):

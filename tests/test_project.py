@@ -118,10 +118,14 @@ def test_the_values_for_a_hub_are_true_to_the_image() -> None:
 
 
 def test_what_an_administrator_copies_from_the_classroom_page_is_yaml() -> None:
-    """The values that lend user namespaces parse, and ask for no capability and no privilege."""
+    """The values that lend user namespaces ask for no capability and no privilege; a shared store is read-only."""
+    from minirt.cli.settings import Settings
+
     text = (ROOT / "docs/classroom.md").read_text()
-    [block] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    values = yaml.safe_load(block)
+    values, shared = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    [mount] = shared["singleuser"]["storage"]["extraVolumeMounts"]
+    assert [str(home) for home in Settings.read(shared["singleuser"]["extraEnv"]).shared_stores] == [mount["mountPath"]]
+    assert mount["readOnly"] and mount["name"] == shared["singleuser"]["storage"]["extraVolumes"][0]["name"]
     assert values["singleuser"]["extraPodConfig"] == {"hostUsers": False}
     lent = values["hub"]["config"]["KubeSpawner"]["extra_container_config"]["securityContext"]
     assert lent["allowPrivilegeEscalation"] is False

@@ -15,7 +15,7 @@ __all__ = ["Settings"]
 
 SNAPSHOTTERS = ("overlay", "copy")
 ISOLATIONS = ("namespaces", "proot")
-_CONFIG_KEYS = ("registry-mirrors", "insecure-registries", "snapshotter", "isolation")
+_CONFIG_KEYS = ("registry-mirrors", "insecure-registries", "shared-stores", "snapshotter", "isolation")
 _PROXIES = {"http": "http_proxy", "https": "https_proxy", "no_proxy": "no_proxy"}
 
 
@@ -25,12 +25,14 @@ class Settings:
 
     ``snapshotter`` and ``isolation`` are None where the machine's probe should choose. ``live``: pictures may move
     (``MINIRT_LIVE``). ``source_date_epoch`` in seconds since 1970. ``proxies``: the proxy for ``http`` and for
-    ``https`` addresses, and under ``no_proxy`` the hosts that need none, with commas between.
+    ``https`` addresses, and under ``no_proxy`` the hosts that need none, with commas between. ``shared_stores``: homes
+    of others whose images are used without being copied.
     """
 
     home: Path
     mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+    shared_stores: tuple[Path, ...] = ()
     snapshotter: str | None = None
     isolation: str | None = None
     live: bool = True
@@ -53,6 +55,7 @@ class Settings:
             home=home,
             mirrors=tuple(_mirror(address) for address in listed),
             insecure_registries=tuple(config.get("insecure-registries", [])),
+            shared_stores=_shared_stores(environment.get("MINIRT_SHARED_STORE"), config.get("shared-stores", [])),
             snapshotter=_choice(environment, config, "snapshotter", SNAPSHOTTERS),
             isolation=_choice(environment, config, "isolation", ISOLATIONS),
             live=_boolean(environment, "MINIRT_LIVE", True),
@@ -81,6 +84,18 @@ def home_of(environment: Mapping[str, str]) -> Path:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _shared_stores(variable: str | None, listed: list[str]) -> tuple[Path, ...]:
+    """From ``$MINIRT_SHARED_STORE``, with colons between as in ``$PATH``, else from the file."""
+    texts = listed if variable is None else [text for text in variable.split(":") if text]
+    for text in texts:
+        if not os.path.isabs(os.path.expanduser(text)):
+            raise InvalidSpec(
+                f"invalid MINIRT_SHARED_STORE {text!r}: not an absolute path",
+                hint="It names directories, with colons between: /srv/minirt:/srv/more",
+            )
+    return tuple(Path(os.path.expanduser(text)) for text in texts)
 
 
 def _mirror(address: str) -> str:

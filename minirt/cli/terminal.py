@@ -30,6 +30,7 @@ def make_engine(settings: Settings | None = None) -> Engine:
         settings.home,
         mirrors=settings.mirrors,
         insecure_registries=settings.insecure_registries,
+        shared_stores=settings.shared_stores,
         snapshotter=settings.snapshotter,
         isolation=settings.isolation,
         proxies=settings.proxies,

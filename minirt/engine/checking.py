@@ -73,7 +73,7 @@ def _put_aside(engine: Engine, path: Path) -> None:
 def _names(engine: Engine) -> Iterator[Finding]:
     """Every name leads to a manifest whose config and layers are here."""
     try:
-        named = engine.store.references()
+        named = engine.store.own_references()
     except HomeUnusable as error:
         cure = "make it anew from the blobs, with the names that containers and the journal know"
         yield Finding(Problem("index.json", f"is not a list of images: {error.cause}", cure), partial(_anew, engine))

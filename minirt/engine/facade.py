@@ -55,9 +55,10 @@ class Engine:
 
     ``home`` is a directory, made if it is missing; several engines, in one process or many, may share it.
     ``mirrors`` are base addresses that are asked before Docker Hub, in order; ``proxies`` are addresses by ``http``,
-    ``https`` and ``no_proxy``; ``on_event`` sees every event of every call. The parts are made when they are first
-    needed, so an engine costs nothing until it works. Close it, or use it in a ``with`` statement; detached
-    containers run on.
+    ``https`` and ``no_proxy``; ``shared_stores`` are homes of others, whose images are used where they lie and never
+    written (podman's ``additionalimagestores``); ``on_event`` sees every event of every call. The parts are made when
+    they are first needed, so an engine costs nothing until it works. Close it, or use it in a ``with`` statement;
+    detached containers run on.
 
     Raises :class:`HomeUnusable`.
     """
@@ -68,6 +69,7 @@ class Engine:
         *,
         mirrors: Sequence[str] = (),
         insecure_registries: Sequence[str] = (),
+        shared_stores: Sequence[Path | str] = (),
         snapshotter: str | None = None,
         isolation: str | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -77,6 +79,7 @@ class Engine:
         self.on_event = on_event
         self.mirrors = tuple(mirrors)
         self._insecure = tuple(insecure_registries)
+        self._shared_stores = tuple(Path(store).absolute() for store in shared_stores)
         self._snapshotter, self._isolation = snapshotter, isolation
         self._proxies = dict(proxies or {})
         self._making = threading.RLock()
@@ -90,7 +93,7 @@ class Engine:
     @made_once
     def store(self) -> Store:
         """Blobs, names and locks."""
-        return Store(self.home.absolute())
+        return Store(self.home.absolute(), self._shared_stores)
 
     @made_once
     def machine(self) -> Machine:

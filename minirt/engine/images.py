@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.engine.build_calls import WithBuilds
@@ -70,6 +71,11 @@ class Image:
     def attrs(self) -> dict[str, Any]:
         """What ``docker image inspect`` prints."""
         return self._engine.image_store.inspect(self.id)
+
+    @property
+    def shared(self) -> Path | None:
+        """The shared store that gives it one of its names, and so keeps it."""
+        return self._engine.image_store.shared(self.stored)
 
     @property
     def layers(self) -> tuple[StackLayer, ...]:

@@ -46,6 +46,7 @@ def engine_info(engine: Engine) -> dict[str, Any]:
         "NCPU": os.cpu_count(),
         "ServerVersion": __version__,
         "RegistryMirrors": list(engine.mirrors),
+        "SharedStores": [str(home) for home in engine.store.homes[1:]],
         "Machine": answers,
     }
 

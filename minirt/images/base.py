@@ -49,6 +49,8 @@ class BaseImage:
         found = self._store.resolve(BASE)
         if found is None:
             return None
+        if self._store.shared_by(BASE) is not None:
+            return found  # a shared store's, for everybody the same
         if _MARK not in found.annotations:
             return found  # somebody tagged or loaded another image under this name
         stamp = self._read_stamp()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.errors import InvalidReference, MinirtError
@@ -11,7 +12,7 @@ from minirt.images import names, views
 from minirt.images.base import BASE, BaseImage
 from minirt.images.facts import LayerFacts, layer_content, layer_facts
 from minirt.images.image import StoredImage, read_image
-from minirt.images.removal import InUse, Removal, nobody, plan_removal
+from minirt.images.removal import InUse, Removal, nobody, plan_removal, refuse_shared
 from minirt.images.views import HistoryRow, StackLayer
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
@@ -107,11 +108,17 @@ class ImageStore:
     def remove(self, text: str, *, force: bool = False) -> Removal:
         """Take the name away and, with the last one, the image (``docker rmi``).
 
-        Raises :class:`ImageNotFound`, :class:`ImageInUse`.
+        Raises :class:`ImageNotFound`, :class:`ImageInUse`, :class:`ImageShared`.
         """
         image = names.find(text, self._images())
         name = None if names.is_id(text, image) else names.reference_in(text, image)
+        shared = self.shared(image) if name is None else self.store.shared_by(name)
+        if shared is not None:
+            refuse_shared(image, name, shared)
         gone, delete = plan_removal(image, name, self._in_use(image.id), force)
+        if self.shared(image) is not None:
+            own = {ref for ref, _ in self.store.own_references()}
+            gone, delete = tuple(ref for ref in gone if ref in own), False
         with self.store.lease():
             self.store.has(image.top.digest)  # held: no sweep takes it between its last name and what follows
             for ref in gone:
@@ -130,13 +137,17 @@ class ImageStore:
     ) -> Removal:
         """Remove dangling images, or with ``all`` every image that no container uses; ``wanted`` may keep some."""
         found = (image for image in self._images() if (all or image.dangling) and wanted(image))
-        doomed = [image for image in found if not self._in_use(image.id)]
+        doomed = [image for image in found if not self._in_use(image.id) and self.shared(image) is None]
         gone = tuple(ref for image in doomed for ref in image.names)
         for ref in gone:
             self.store.remove_reference(ref)
         return self._delete(doomed, gone)
 
     # --- look ---
+
+    def shared(self, image: StoredImage) -> Path | None:
+        """The shared store that gives the image one of its names, if one does."""
+        return next((home for name in image.names if (home := self.store.shared_by(name)) is not None), None)
 
     def size(self, image: StoredImage) -> int:
         """Bytes of file content in all its layers: the SIZE of ``docker images``."""

@@ -31,11 +31,13 @@ def layer_facts(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerF
     Raises :class:`BlobNotFound`, :class:`CorruptBlob` (also when the unpacked bytes are not ``diff_id``'s) and
     :class:`LayerError`.
     """
-    kept = store.home / "cache" / "layers" / f"{diff_id.hex}.json"
-    try:
-        return LayerFacts(**json.loads(kept.read_text()))
-    except (OSError, ValueError, TypeError):
-        facts = _walk(store, descriptor, diff_id)
+    places = [home / "cache" / "layers" / f"{diff_id.hex}.json" for home in store.homes]
+    for place in places:
+        try:
+            return LayerFacts(**json.loads(place.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue
+    facts, kept = _walk(store, descriptor, diff_id), places[0]
     kept.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(kept, json.dumps(asdict(facts)).encode(), durable=False)
     return facts
@@ -43,10 +45,12 @@ def layer_facts(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerF
 
 def layer_content(store: Store, descriptor: Descriptor, diff_id: Digest) -> int:
     """Bytes of file content in a layer. Where it was built or is unpacked, its label says so without a walk."""
-    try:
-        return int(json.loads((store.home / "layers" / diff_id.hex / "layer.json").read_text())["content_bytes"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return layer_facts(store, descriptor, diff_id).content
+    for home in store.homes:
+        try:
+            return int(json.loads((home / "layers" / diff_id.hex / "layer.json").read_text())["content_bytes"])
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return layer_facts(store, descriptor, diff_id).content
 
 
 def _walk(store: Store, descriptor: Descriptor, diff_id: Digest) -> LayerFacts:

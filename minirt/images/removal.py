@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
-from minirt.errors import ImageInUse
+from minirt.errors import ImageInUse, ImageShared
 from minirt.images.image import StoredImage
 from minirt.model.digest import Digest
 from minirt.model.reference import Reference
 
-__all__ = ["ImageUse", "Removal", "plan_removal"]
+__all__ = ["ImageUse", "Removal", "plan_removal", "refuse_shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ def plan_removal(
             hint="Remove the container first, or force: then only the name goes while a container runs.",
         )
     return gone, not any(use.running for use in uses)
+
+
+def refuse_shared(image: StoredImage, name: Reference | None, shared: Path) -> NoReturn:
+    """Raises :class:`ImageShared`: ``shared`` gives what was to be removed. ``name`` None: named by its id."""
+    what = image.short_id if name is None else name.familiar
+    raise ImageShared(
+        f"conflict: unable to remove {what} - it is in the shared store {shared}, which is only read here",
+        cause="whoever keeps that store put it there for everybody",
+        hint="It takes no room in your own home, so there is nothing to gain. Only that store's keeper removes it.",
+    )
 
 
 def _by_id(image: StoredImage, uses: Sequence[ImageUse], force: bool) -> tuple[tuple[Reference, ...], bool]:

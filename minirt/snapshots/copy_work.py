@@ -26,6 +26,7 @@ from minirt.layers.tree_changes import Since, tree_changes
 from minirt.linux.birth import birth_ns
 from minirt.linux.paths import opened
 from minirt.snapshots.creators import ROOT, claimed
+from minirt.snapshots.shared import FORM, form_name
 from minirt.snapshots.trees import Copier, lay_over, put_on
 from minirt.snapshots.work import _label, _place, _remove
 from minirt.store.files import storage_errors
@@ -55,6 +56,7 @@ def materialise(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -
         for layer in arguments["layers"]:
             lay_over(Path(layer), tree, _style(arguments), copier)
         (staging / "layers").write_text("".join(f"{Path(layer).parent.name}\n" for layer in arguments["layers"]))
+        (staging / FORM).write_text(form_name(arguments))
         target.parent.mkdir(exist_ok=True)
         try:
             os.rename(staging, target)
@@ -140,7 +142,8 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
         if not (home / "layers" / packed.diff_id.hex).is_dir():
             staging = where / "layer"
             _take_out(found, Path(arguments["base"]), where / TREE, staging / "diff", _style(arguments))
-            _label(staging, str(packed.diff_id), packed.diff_id, packed.entries, packed.content_bytes)
+            facts = (packed.diff_id, packed.entries, packed.content_bytes)
+            _label(staging, str(packed.diff_id), *facts, form_name(arguments))
             _place(staging, home, packed.diff_id)
         _remove(where)
     return {

@@ -19,6 +19,7 @@ from minirt.model.manifest import LAYER
 from minirt.model.spec import OverlayRoot
 from minirt.snapshots.contract import LOWER, Layer, LayerSource, WhiteoutMark, Worker
 from minirt.snapshots.creators import ROOT
+from minirt.snapshots.shared import SharedLayers
 from minirt.snapshots.staging import abandoned, staging_path
 from minirt.snapshots.union import Union
 from minirt.store import Store
@@ -37,22 +38,40 @@ class OverlaySnapshots:
         self._worker = worker
         self._form = {"privileged": privileged, "one_id": one_id}
         self._layers = store.home / "layers"
+        self.shared = SharedLayers(store.homes[1:], self._form)
 
     def diff_path(self, diff_id: Digest) -> Path:
         return self._layers / diff_id.hex / "diff"
 
-    def ensure(self, layers: Sequence[LayerSource], cancel: Cancel | None = None) -> None:
-        """See :meth:`Snapshots.ensure`."""
+    def ensure(self, layers: Sequence[LayerSource], cancel: Cancel | None = None, *, borrow: bool = True) -> None:
+        """See :meth:`Snapshots.ensure`. ``borrow``: what a shared store has unpacked need not be here as well."""
         below: list[str] = []
         for layer in layers:
-            if not self.diff_path(layer.diff_id).is_dir():
-                self._unpack(layer, below, cancel)
+            if not (self._is_here(layer.diff_id, borrow) or (borrow and self._borrow(layer.diff_id))):
+                self._unpack(layer, below, cancel, borrow)
             below.insert(0, str(self.diff_path(layer.diff_id)))
 
-    def _unpack(self, layer: LayerSource, below: Sequence[str], cancel: Cancel | None) -> None:
+    def _is_here(self, diff_id: Digest, borrowed_too: bool = True) -> bool:
+        path = self.diff_path(diff_id)
+        return path.is_dir() and (borrowed_too or not path.parent.is_symlink())
+
+    def _borrow(self, diff_id: Digest) -> bool:
+        """Let a link lead to the layer in a shared store, if one can be used from here as it lies there."""
+        found = self.shared.layer(diff_id)
+        if found is None:
+            return False
+        with self._store.lock(f"layer-{diff_id.hex}"), storage_errors("noting where a layer lies"):
+            place = self._layers / diff_id.hex
+            if place.is_symlink() and not place.exists():
+                place.unlink()  # it led into a store that is there no more
+            if not place.exists():
+                place.symlink_to(found)
+        return True
+
+    def _unpack(self, layer: LayerSource, below: Sequence[str], cancel: Cancel | None, borrow: bool) -> None:
         # The lock is per layer: two images that share one wait for each other only there.
         with self._store.lock(f"layer-{layer.diff_id.hex}"):
-            if self.diff_path(layer.diff_id).is_dir():
+            if self._is_here(layer.diff_id, borrow):
                 return
             staging = self.staging()
             arguments = {
@@ -158,7 +177,7 @@ class OverlaySnapshots:
 
     def discard(self, where: Path) -> None:
         """See :meth:`Snapshots.discard`."""
-        if where.exists():
+        if os.path.lexists(where):
             self._worker(f"{_WORK}:discard", {"where": str(where)}, again=True)
 
     def union(self, diff_ids: Sequence[Digest], where: Path) -> Union:

@@ -24,6 +24,7 @@ from minirt.model.digest import Digest
 from minirt.snapshots.contract import LOWER
 from minirt.snapshots.creators import ROOT, claimed, copied_up
 from minirt.snapshots.early import form_of, layers_below, packed_facts, take_packed
+from minirt.snapshots.shared import FORM, form_name
 from minirt.store.files import atomic_write, storage_errors
 
 __all__ = ["commit", "discard", "measure", "unpack"]
@@ -40,7 +41,7 @@ def unpack(arguments: dict[str, Any], _root: str | None, fds: list[int]) -> dict
     with os.fdopen(fds[0], "rb") as blob:
         tar = decompress(blob, arguments["media_type"])
         result = apply(tar, target, diff_id=diff_id, lowers=lowers, **form_of(arguments))
-    _label(staging, arguments["digest"], diff_id, result.entries, result.content_bytes)
+    _label(staging, arguments["digest"], diff_id, result.entries, result.content_bytes, form_name(arguments))
     _place(staging, home, diff_id)
     return {"entries": result.entries, "size": result.size}
 
@@ -51,7 +52,7 @@ def commit(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> dic
     with storage_errors("packing a layer"):
         facts = take_packed(where, Path(arguments["blob"])) or _packed(arguments, where, home)
     if not arguments["keep"]:
-        _use_up(where, home, Digest.parse(facts["diff_id"]), facts["entries"], facts["content_bytes"])
+        _use_up(where, home, facts, form_name(arguments))
     return facts
 
 
@@ -70,29 +71,33 @@ def _packed(arguments: dict[str, Any], where: Path, home: Path) -> dict[str, Any
         return packed_facts(pack(chosen, upper, out, source_date_epoch=arguments["epoch"]))
 
 
-def _use_up(where: Path, home: Path, diff_id: Digest, entries: int, size: int) -> None:
+def _use_up(where: Path, home: Path, facts: dict[str, Any], form: str) -> None:
+    diff_id = Digest.parse(facts["diff_id"])
     if (home / "layers" / diff_id.hex).is_dir():
         _remove(where)
         return
     os.rename(where / "upper", where / "diff")
     (where / LOWER).unlink(missing_ok=True)
     _remove(where / "work")
-    _label(where, str(diff_id), diff_id, entries, size)
+    _label(where, str(diff_id), diff_id, facts["entries"], facts["content_bytes"], form)
     _place(where, home, diff_id)
 
 
-def _label(directory: Path, digest: str, diff_id: Digest, entries: int, size: int) -> None:
-    facts = {"digest": digest, "diff_id": str(diff_id), "entries": entries, "content_bytes": size}
+def _label(directory: Path, digest: str, diff_id: Digest, entries: int, size: int, form: str) -> None:
+    facts = {"digest": digest, "diff_id": str(diff_id), "entries": entries, "content_bytes": size, FORM: form}
     # Not synced: a layer directory that a power cut tore is noticed by its missing or empty label.
     atomic_write(directory / "layer.json", json.dumps(facts).encode(), durable=False)
 
 
 def _place(staging: Path, home: Path, diff_id: Digest) -> None:
+    target = home / "layers" / diff_id.hex
+    if target.is_symlink():
+        target.unlink()  # into a shared store: what is ours now comes in its place
     try:
-        os.rename(staging, home / "layers" / diff_id.hex)
+        os.rename(staging, target)
     except OSError:
         # Another process was first; both hold the same bytes.
-        if not (home / "layers" / diff_id.hex).is_dir():
+        if not target.is_dir():
             raise
         _remove(staging)
 
@@ -103,8 +108,8 @@ def discard(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> No
 
 
 def _remove(path: Path) -> None:
-    if path.is_file():
-        path.unlink(missing_ok=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)  # a link leads into a shared store, where nothing is ever removed
         return
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():

@@ -13,7 +13,7 @@ import io
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -154,33 +154,45 @@ class BlobWriter:
 
 
 class Blobs:
-    """The blobs of one home. ``guard`` notes a digest that this process relies on (see leases)."""
+    """The blobs of one home. ``guard`` notes a digest that this process relies on (see leases).
 
-    def __init__(self, home: Path, guard: Callable[[Digest], None]) -> None:
+    What is not among them is looked for in the homes ``shared``, which are only read.
+    """
+
+    def __init__(self, home: Path, guard: Callable[[Digest], None], shared: Sequence[Path] = ()) -> None:
         self._root = home / "blobs"
+        self.roots = (self._root, *(other / "blobs" for other in shared))
         self._staging = home / "tmp"
         self._guard = guard
         self._unsettled: set[Digest] = set()
         self._mutex = threading.Lock()
 
     def where(self, digest: Digest) -> Path:
-        """Where the blob is, or would be."""
+        """Where this home has the blob, or would have it."""
         return self._root / digest.algorithm / digest.hex
+
+    def _found(self, digest: Digest) -> Path:
+        """Where it can be read: here, else in the first shared home that has it."""
+        places = [root / digest.algorithm / digest.hex for root in self.roots]
+        return next((place for place in places if place.is_file()), places[0])
 
     def has(self, digest: Digest, size: int | None = None) -> bool:
         """Whether the blob is here (and ``size`` bytes long, when given).
 
         A blob of 0 bytes is what a power loss can leave of a longer one, and counts as absent.
         """
+        return any(self._holds(root, digest, size) for root in self.roots)
+
+    def _holds(self, root: Path, digest: Digest, size: int | None) -> bool:
         try:
-            found = self.where(digest).stat().st_size
+            found = (root / digest.algorithm / digest.hex).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return False
         return (found > 0 or digest == _EMPTY) and (size is None or found == size)
 
     def path(self, digest: Digest) -> Path:
         """Raises :class:`BlobNotFound`."""
-        path = self.where(digest)
+        path = self._found(digest)
         if not path.is_file():
             raise _missing(digest)
         return path
@@ -188,7 +200,7 @@ class Blobs:
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """A reader that verifies while it reads; close it. Raises :class:`BlobNotFound`."""
         try:
-            raw = self.where(digest).open("rb", buffering=0)
+            raw = self._found(digest).open("rb", buffering=0)
         except FileNotFoundError:
             raise _missing(digest) from None
         return VerifyingReader(raw, digest, size)  # type: ignore[return-value]  # io's class, not typing's
@@ -264,6 +276,6 @@ class Blobs:
 def _missing(digest: Digest) -> BlobNotFound:
     return BlobNotFound(
         f"blob {digest} is not in the store",
-        cause="the image was only partly pulled or loaded, or its files were removed by hand",
+        cause="the image was only partly pulled or loaded, its files were removed by hand, or it was in a shared store",
         hint="Pull, load or build the image again.",
     )

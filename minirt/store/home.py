@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +18,8 @@ from minirt.store.files import atomic_write
 from minirt.store.leases import Lease, leased
 from minirt.store.locks import Locks
 from minirt.store.rebuild import images_among, rebuild_index
-from minirt.store.references import References
+from minirt.store.references import Named, References
+from minirt.store.shared import open_shared
 from minirt.store.sweep import SweepResult, reachable, sweep_blobs
 
 __all__ = ["Store"]
@@ -35,17 +36,25 @@ class Store:
 
     Every ``put`` and ``commit`` is idempotent and atomic. What was written is safe from sweeps until a reference
     reaches it: inside a :meth:`lease` until the lease ends, otherwise as long as this object is open.
+
+    ``shared`` are homes of others: their blobs and names are found too, after the home's own, and never written.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, shared: Sequence[Path] = ()) -> None:
         self.home = home
         _prepare(home)
+        self._shared = open_shared(home, shared)
         self._locks = Locks(home / "locks")
         self._own = Lease(home / "leases")  # for what is written outside any lease()
         self._leases: tuple[Lease, ...] = ()
         self._mutex = threading.Lock()
-        self._blobs = Blobs(home, self._hold)
+        self._blobs = Blobs(home, self._hold, [one.home for one in self._shared])
         self._references = References(home / "index.json")
+
+    @property
+    def homes(self) -> tuple[Path, ...]:
+        """Where images are found: the home itself, then the shared stores."""
+        return (self.home, *(one.home for one in self._shared))
 
     # Blobs
 
@@ -97,21 +106,39 @@ class Store:
 
     def resolve(self, ref: Reference) -> Descriptor | None:
         """What ``ref`` names, or ``None``."""
-        return self._references.resolve(ref)
+        everywhere = (self._references, *(one.references for one in self._shared))
+        return next((found for names in everywhere if (found := names.resolve(ref)) is not None), None)
 
-    def references(self) -> tuple[tuple[Reference, Descriptor], ...]:
-        """All names and what they name, oldest first."""
+    def references(self) -> tuple[Named, ...]:
+        """All names and what they name, oldest first, then those of shared stores. A name counts where it is first."""
+        named = dict(self._references.all())
+        for one in self._shared:
+            named = {**dict(one.references.all()), **named}
+        own = self._references.all()
+        return (*own, *((ref, found) for ref, found in named.items() if ref not in dict(own)))
+
+    def own_references(self) -> tuple[Named, ...]:
+        """The names of this home alone."""
         return self._references.all()
 
+    def shared_by(self, ref: Reference) -> Path | None:
+        """The shared store that gives the name ``ref``, unless this home gives it."""
+        if ref in dict(self._references.all()):
+            return None
+        return next((one.home for one in self._shared if one.named(ref) is not None), None)
+
     def untagged(self) -> tuple[Descriptor, ...]:
-        """The images without a name, docker's ``<none>``."""
+        """The images of this home without a name, docker's ``<none>``."""
         return self._references.untagged()
 
     def set_reference(self, ref: Reference, descriptor: Descriptor) -> None:
         """Let ``ref`` name ``descriptor``. What it named before stays, untagged if that was its last name.
 
+        A name that a shared store gives to the very same is not written down here once more.
         Raises :class:`CorruptBlob` if the blob that is to be named is not here whole.
         """
+        if self.shared_by(ref) is not None and self._given(ref) == descriptor.digest:
+            return
         with self._changing(descriptor):
             self._references.name(ref, descriptor)
 
@@ -170,7 +197,7 @@ class Store:
             self._locks.clear("user-*.lock")
             starts = leased(self.home / "leases") | set(keep)
             starts |= {Descriptor.from_json(entry).digest for entry in self._references.entries()}
-            return sweep_blobs(root, reachable(root, starts))
+            return sweep_blobs(root, reachable(self._blobs.roots, starts))
 
     def close(self) -> None:
         """Let go of what was written and not named. The object can be used again afterwards."""
@@ -179,7 +206,7 @@ class Store:
 
     @contextmanager
     def _changing(self, descriptor: Descriptor | None = None) -> Iterator[None]:
-        covered = set() if descriptor is None else reachable(self.home / "blobs", [descriptor.digest])
+        covered = set() if descriptor is None else reachable(self._blobs.roots, [descriptor.digest])
         self._blobs.settle(covered)
         with ExitStack() as stack:
             stack.enter_context(self._locks.lock("sweep", shared=True))
@@ -193,6 +220,10 @@ class Store:
             yield
             for lease in (self._own, *self._leases):
                 lease.let_go(covered)
+
+    def _given(self, ref: Reference) -> Digest | None:
+        found = dict(self.references()).get(ref)
+        return None if found is None else found.digest
 
     def _hold(self, digest: Digest) -> None:
         # Before anyone looks whether the blob exists: from here on, no sweep takes it away.

@@ -20,7 +20,7 @@ from minirt.model.manifest import INDEX, REF_NAME, Descriptor, canonical_json
 from minirt.model.reference import Reference
 from minirt.store.files import atomic_write, storage_errors
 
-__all__ = ["IMAGE_NAME", "References", "read_index"]
+__all__ = ["IMAGE_NAME", "Named", "References", "read_index"]
 
 IMAGE_NAME = "io.containerd.image.name"
 

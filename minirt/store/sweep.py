@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ class SweepResult:
         return len(self.removed)
 
 
-def reachable(root: Path, starts: Iterable[Digest]) -> set[Digest]:
+def reachable(roots: Sequence[Path], starts: Iterable[Digest]) -> set[Digest]:
     """``starts`` and everything they lead to: an index to manifests, a manifest to config and layers.
 
-    ``root`` is the ``blobs`` directory. A blob that is missing leads nowhere; that is for its reader to report.
+    ``roots`` are ``blobs`` directories, the home's own first. A blob that is missing leads nowhere; that is for its
+    reader to report.
     """
     found: set[Digest] = set()
     todo = list(starts)
@@ -46,7 +47,8 @@ def reachable(root: Path, starts: Iterable[Digest]) -> set[Digest]:
         digest = todo.pop()
         if digest not in found:
             found.add(digest)
-            todo.extend(_links(root / digest.algorithm / digest.hex))
+            for root in roots:
+                todo.extend(_links(root / digest.algorithm / digest.hex))
     return found
 
 

@@ -35,6 +35,7 @@ def test_everything_set(tmp_path: Path) -> None:
         {
             "MINIRT_HOME": str(tmp_path),
             "MINIRT_REGISTRY_MIRRORS": "http://mirror.test:5000/, https://other.test",
+            "MINIRT_SHARED_STORE": "/srv/minirt::/srv/more",
             "MINIRT_SNAPSHOTTER": "copy",
             "MINIRT_ISOLATION": "auto",
             "MINIRT_LIVE": "0",
@@ -45,6 +46,7 @@ def test_everything_set(tmp_path: Path) -> None:
         }
     )
     assert settings.mirrors == ("http://mirror.test:5000", "https://other.test")
+    assert settings.shared_stores == (Path("/srv/minirt"), Path("/srv/more"))
     assert (settings.snapshotter, settings.isolation) == ("copy", None)
     assert not settings.live
     assert not settings.color
@@ -58,6 +60,7 @@ def test_everything_set(tmp_path: Path) -> None:
         ("MINIRT_REGISTRY_MIRRORS", "mirror.test"),
         ("MINIRT_REGISTRY_MIRRORS", "ftp://mirror.test"),
         ("MINIRT_REGISTRY_MIRRORS", "https://mirror.test:port"),
+        ("MINIRT_SHARED_STORE", "srv/minirt"),
         ("MINIRT_SNAPSHOTTER", "btrfs"),
         ("MINIRT_ISOLATION", "jail"),
         ("MINIRT_LIVE", "perhaps"),
@@ -76,10 +79,17 @@ def test_bad_values(variable: str, value: str, tmp_path: Path) -> None:
 def test_config_file(tmp_path: Path) -> None:
     """config.json has daemon.json's keys; the environment wins over it."""
     (tmp_path / "config.json").write_text(
-        json.dumps({"registry-mirrors": ["https://mirror.test"], "insecure-registries": ["localhost:5000"]})
+        json.dumps(
+            {
+                "registry-mirrors": ["https://mirror.test"],
+                "insecure-registries": ["localhost:5000"],
+                "shared-stores": ["/srv/minirt"],
+            }
+        )
     )
     settings = Settings.read({"MINIRT_HOME": str(tmp_path)})
     assert settings.mirrors == ("https://mirror.test",)
+    assert settings.shared_stores == (Path("/srv/minirt"),)
     assert settings.insecure_registries == ("localhost:5000",)
     assert Settings.read({"MINIRT_HOME": str(tmp_path), "MINIRT_REGISTRY_MIRRORS": ""}).mirrors == ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.cli.common import FORMAT, INSPECT_FORMAT
@@ -16,6 +17,7 @@ from minirt.cli.units import human_size
 
 if TYPE_CHECKING:
     from minirt.engine import Engine
+    from minirt.engine.images import Image
 
 __all__ = ["disk_usage", "info", "version"]
 
@@ -87,6 +89,8 @@ def info_text(facts: dict[str, Any]) -> str:
     ]
     if facts.get("RegistryMirrors"):
         lines += ["Registry Mirrors:", *(f" {address}" for address in facts["RegistryMirrors"])]
+    if facts.get("SharedStores"):
+        lines += ["Shared Stores:", *(f" {home}" for home in facts["SharedStores"])]
     return "\n".join([*lines, "", *_machine_lines(facts.get("Machine") or {})]) + "\n"
 
 
@@ -139,23 +143,29 @@ def disk_usage(session: Session, arguments: tuple[str, ...], **options: Any) -> 
         session.print(detailed_usage(session.engine, session))
         return
     engine = session.engine
-    rows = [_images_usage(engine), _containers_usage(engine), _volumes_usage(engine), _cache_usage(engine)]
+    rows = [*_images_usage(engine), _containers_usage(engine), _volumes_usage(engine), _cache_usage(engine)]
     session.print(USAGE.render(rows, form=options["form"]))
 
 
-def _images_usage(engine: Engine) -> dict[str, str]:
-    """Shared layers count once: that is what lies on the disk."""
+def _images_usage(engine: Engine) -> list[dict[str, str]]:
+    """Layers of several images count once: that is what lies on the disk. What a shared store holds has its own row."""
     used = {container.attrs["Image"] for container in engine.containers.list(all=True)}
-    sizes: dict[str, int] = {}
-    held: set[str] = set()
     images = engine.images.list(all=True)
-    for image in images:
-        for layer in image.layers:
-            sizes[str(layer.chain_id)] = layer.content
-            if image.id in used:
-                held.add(str(layer.chain_id))
+    shared = [image for image in images if image.shared is not None]
+    own = [image for image in images if image.shared is None]
+    elsewhere = _layer_sizes(shared)
+    sizes = {chain: size for chain, size in _layer_sizes(own).items() if chain not in elsewhere}
+    held = _layer_sizes([image for image in own if image.id in used])
     total, kept = sum(sizes.values()), sum(size for chain, size in sizes.items() if chain in held)
-    return _usage("Images", len(images), sum(image.id in used for image in images), total, total - kept)
+    rows = [_usage("Images", len(own), sum(image.id in used for image in own), total, total - kept)]
+    if shared:
+        active = sum(image.id in used for image in shared)
+        rows.append(_usage("Shared Images", len(shared), active, sum(elsewhere.values()), 0))
+    return rows
+
+
+def _layer_sizes(images: Sequence[Image]) -> dict[str, int]:
+    return {str(layer.chain_id): layer.content for image in images for layer in image.layers}
 
 
 def _containers_usage(engine: Engine) -> dict[str, str]:
