@@ -15,12 +15,14 @@ class Place:
     """One end of a copy: the path as typed, and what is there.
 
     ``real`` is the path with its links resolved (of what is missing: its parent's); ``directory`` what it is now.
+    ``dangling``: written with a slash at its end, and a link to nothing.
     """
 
     text: str
     exists: bool
     directory: bool
     real: str
+    dangling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,23 @@ def split_name(text: str) -> tuple[str, str]:
 def landing(source: Place, target: Place) -> Landing:
     """Where ``source``, which exists, lands. Raises :class:`InvalidInput` where docker refuses, with exit code 1."""
     name = posixpath.basename(source.text.rstrip("/"))
-    only_contents = name in ("", ".", "..")
+    only_contents = name in ("", ".")
+    if name == "..":
+        name = posixpath.basename(source.real)
     if target.exists and target.directory:
         return Landing(target.real, "" if source.directory and only_contents else name)
     if target.exists and source.directory:
         raise _refused("cannot copy directory", "The target is a file; a directory can only be copied to a directory.")
-    if not target.exists and not source.directory and target.text.endswith("/"):
+    if not target.exists and not source.directory and target.text.endswith(("/", "/.")):
         raise _refused("no such directory", "A path that ends with / must be a directory that exists.")
+    if not target.exists and target.text.endswith("/."):
+        return Landing(target.real, "")  # only what is in it was asked for, so it must be there: its callers say so
+    if target.dangling:
+        directory, last = posixpath.split(target.text.rstrip("/"))
+        raise _refused(
+            f'cannot overwrite non-directory "{last}" with directory "{directory}"',
+            "It is a link to something that is not there. Without the slash, what it points to is made.",
+        )
     directory, last = posixpath.split(target.real.rstrip("/"))
     return Landing(directory or "/", last)
 

@@ -56,8 +56,10 @@ def look(arguments: dict[str, Any], root: str | None, _fds: list[int]) -> dict[s
         real = tree.physical([*parents, last]) if followed else (*tree.physical(parents), last)
         found = _status(tree, real)
         up = _status(tree, real[:-1])
+        dangling = found is None and path.endswith("/") and _is_link(tree, (*tree.physical(parents), last))
         return {
             "real": "/" + "/".join(real),
+            "dangling": dangling,
             "exists": found is not None,
             "directory": found is not None and stat.S_ISDIR(found.st_mode),
             "parent": up is not None and stat.S_ISDIR(up.st_mode),
@@ -75,6 +77,11 @@ def _status(tree: Beneath, real: tuple[str, ...]) -> os.stat_result | None:
         return os.stat(real[-1], dir_fd=tree.directory(real[:-1]), follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _is_link(tree: Beneath, place: tuple[str, ...]) -> bool:
+    found = _status(tree, place)
+    return found is not None and stat.S_ISLNK(found.st_mode)
 
 
 def _target(tree: Beneath, real: tuple[str, ...], found: os.stat_result | None) -> str:

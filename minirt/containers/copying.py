@@ -53,7 +53,7 @@ class ContainerFiles:
         found = self._call(record, "look", {"path": path, "follow": follow})
         if path.endswith(("/", "/.")) and found["exists"] and not found["directory"]:
             raise refused(f"{path}: not a directory")
-        place = Place(path, found["exists"], found["directory"], found["real"])
+        place = Place(path, found["exists"], found["directory"], found["real"], found["dangling"])
         return Found(place, found["parent"], found["size"], found["mode"], found["mtime"], found["link"])
 
     def existing(self, record: ContainerRecord, path: str, *, follow: bool = False) -> Found:
@@ -83,7 +83,11 @@ class ContainerFiles:
         work.check()
 
     def unpack(self, record: ContainerRecord, real: str, stream: Source, *, as_user: bool = False) -> int:
-        """Put a tar into the directory ``real``; the bytes of it. ``as_user``: all of it is the container's user's."""
+        """Put a tar into the directory ``real``; the bytes of it. ``as_user``: all of it is the container's user's.
+
+        Raises :class:`InvalidInput` where it may only be read.
+        """
+        _check_writable(record, real)
         read, write = os.pipe()
         arguments: dict[str, Any] = {"real": real}
         if as_user and record.user:
@@ -121,6 +125,16 @@ class ContainerFiles:
             arguments["upper"] = str(directory / "upper")
             root = self._snapshots.reopen(record.diff_ids, directory)
             return self._sandbox.call(name, arguments, root=root, fds=fds)
+
+
+def _check_writable(record: ContainerRecord, real: str) -> None:
+    """Docker's two refusals. The volume or bind that is nearest to ``real`` decides, else the root."""
+    above = [point for point in record.mounts if f"{real.rstrip('/')}/".startswith(f"{point.destination.rstrip('/')}/")]
+    if above:
+        if not max(above, key=lambda point: len(point.destination)).read_write:
+            raise refused("mounted volume is marked read-only")
+    elif record.read_only:
+        raise refused("container rootfs is marked read-only")
 
 
 def _mounts(record: ContainerRecord) -> list[list[Any]]:

@@ -6,9 +6,11 @@ to the tree meanwhile, and whatever a link says, nothing outside of it is read o
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import BinaryIO
 
 from minirt.errors import InvalidInput
@@ -147,13 +149,24 @@ class TreeWriter:
 class TreeReader:
     """Puts the members of a tar below the directory ``at`` of ``tree``.
 
-    ``owner`` says who shall own each; a directory stays what it is when the archive has one of its name, everything
-    else is replaced. Raises :class:`InvalidInput` where docker refuses (a file over a directory and the other way
-    round, names with ``..``), :class:`LayerError` for what is not a tar.
+    ``owner`` says who shall own each; without it, who unpacks. A directory stays what it is when the archive has one
+    of its name, everything else is replaced. ``shown`` is the tree's own path, for messages; ``confined``: no link may
+    climb out of ``at``. Raises :class:`InvalidInput` where docker refuses (a file over a directory and the other way
+    round, names with ``..``, such links), :class:`LayerError` for what is not a tar.
     """
 
-    def __init__(self, tree: Beneath, at: Parts, owners: Owners, owner: Callable[[Member], tuple[int, int]]) -> None:
-        self._tree, self._at, self._owners, self._owner = tree, at, owners, owner
+    def __init__(
+        self,
+        tree: Beneath,
+        at: Parts,
+        owners: Owners,
+        owner: Callable[[Member], tuple[int, int]] | None,
+        shown: str = "",
+        *,
+        confined: bool = False,
+    ) -> None:
+        self._confined = confined
+        self._tree, self._at, self._owners, self._owner, self._shown = tree, at, owners, owner, shown.rstrip("/")
         self._times: dict[Parts, int] = {}
 
     def take(self, stream: Source) -> int:
@@ -177,14 +190,32 @@ class TreeReader:
         real = self._parents(parts[:-1])
         fd = os.dup(self._tree.directory(real))
         try:
-            wanted = Metadata(member.mode, *self._owner(member), member.mtime_ns, member.xattrs)
+            uid, gid = self._owner(member) if self._owner else (os.geteuid(), os.getegid())
+            wanted = Metadata(member.mode, uid, gid, member.mtime_ns, member.xattrs)
             if member.kind == DIRECTORY:
                 self._directory(fd, (*real, parts[-1]), wanted)
                 return
+            if self._confined and member.kind == SYMBOLIC_LINK:
+                self._check_link(parts, member.link)
             self._make_room(fd, parts)
             self._make(reader, member, fd, parts[-1], wanted)
         finally:
             os.close(fd)
+
+    def _check_link(self, parts: Parts, link: str) -> None:
+        """As docker on the machine: a link may be absolute, but not climb out of the directory that is filled."""
+        depth = len(parts) - 1 - len(self._at)
+        for part in () if link.startswith("/") else parts_of(link):
+            depth += -1 if part == ".." else 1
+            if depth < 0:
+                raise InvalidInput(
+                    f'invalid symlink "{self._named(parts)}" -> "{link}"',
+                    cause=f"it leads out of {self._named(self._at)}, where the copy goes",
+                    hint="Copy the directory that holds both, or what the link points to: -L.",
+                )
+
+    def _named(self, parts: Parts) -> str:
+        return f"{self._shown}/{'/'.join(parts)}"
 
     def _parents(self, parts: Parts) -> Parts:
         for count in range(len(parts), -1, -1):
@@ -204,8 +235,13 @@ class TreeReader:
         try:
             os.mkdir(name, 0o700, dir_fd=fd)
         except FileExistsError:
-            if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                raise InvalidInput(f'cannot overwrite non-directory "/{"/".join(real)}" with a directory') from None
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                raise InvalidInput(
+                    f'cannot overwrite non-directory "{self._named(real)}" with directory "{self._named(self._at)}"'
+                ) from None
+            if self._owner is None:
+                wanted = replace(wanted, uid=found.st_uid, gid=found.st_gid)
         put_metadata(self._tree.directory(real), wanted, self._owners)
         if wanted.mtime_ns is not None:
             self._times[real] = wanted.mtime_ns
@@ -216,8 +252,21 @@ class TreeReader:
         except FileNotFoundError:
             return
         if stat.S_ISDIR(found.st_mode):
-            raise InvalidInput(f'cannot overwrite directory "/{"/".join(parts)}" with non-directory')
+            raise InvalidInput(f'cannot overwrite directory "{self._named(parts)}" with non-directory')
+        self._check_free(fd, parts)
         os.unlink(parts[-1], dir_fd=fd)
+
+    def _check_free(self, fd: int, parts: Parts) -> None:
+        """A file that is mounted by itself (a bind, or the container's own /etc/hosts) cannot be replaced.
+
+        The kernel would let us, as the mount is another namespace's, and take that mount away.
+        """
+        place = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        try:
+            if _mount_id(place) != _mount_id(fd):
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), self._named(parts))
+        finally:
+            os.close(place)
 
     def _make(self, reader: TarReader, member: Member, fd: int, name: str, wanted: Metadata) -> None:
         if member.kind == HARD_LINK:
@@ -238,3 +287,8 @@ class TreeReader:
                 put_metadata(file, wanted, self._owners)
             finally:
                 os.close(file)
+
+
+def _mount_id(fd: int) -> str:
+    with open(f"/proc/self/fdinfo/{fd}") as lines:
+        return next((line for line in lines if line.startswith("mnt_id")), "")

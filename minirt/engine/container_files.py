@@ -113,22 +113,20 @@ class WithFiles:
     def copy_out(self, path: str, target: str, *, follow: bool = False, archive: bool = False) -> int:
         """``docker cp CONTAINER:path target``; the bytes of the archive. ``target`` is an absolute path here.
 
-        Raises :class:`PathNotFound`, :class:`InvalidInput` where docker refuses.
+        What is copied is whoever's runs this, with ``archive`` too, as with docker. Raises :class:`PathNotFound`,
+        :class:`InvalidInput` where docker refuses.
         """
         from minirt.containers.tree_tar import TreeReader
         from minirt.layers.beneath import Beneath
         from minirt.layers.styles import RealOwners
 
         files = self._engine.files
+        there = _output(target)
         source = files.existing(self._record, path, follow=follow).place
-        there = _local(target, follow=True)
         goal = landing(source, there)
         _check_parent(goal)
-        own = (os.geteuid(), os.getegid())
         with files.packed(self._record, source.real, goal.name) as stream, Beneath(Path(goal.directory)) as tree:
-            reader = TreeReader(
-                tree, (), RealOwners(), lambda member: (member.uid, member.gid) if archive and own[0] == 0 else own
-            )
+            reader = TreeReader(tree, (), RealOwners(), None, goal.directory, confined=True)
             return _with_words(lambda: reader.take(stream))
 
     def copy_in(self, source: str, path: str, *, follow: bool = False, archive: bool = False) -> int:
@@ -139,11 +137,11 @@ class WithFiles:
         here = _local(source, follow=follow)
         if not here.exists:
             raise PathNotFound(f"lstat {source}: no such file or directory")
-        if source.endswith("/") and not here.directory:
+        if source.endswith(("/", "/.")) and not here.directory:
             raise refused(f"{source}: not a directory")
         found = self._engine.files.look(self._record, path, follow=True)
         goal = landing(here, found.place)
-        if not found.place.exists and not found.parent:
+        if not found.place.exists and (not found.parent or goal.directory == found.place.real):
             raise missing(self._record, goal.directory)
         read, write = os.pipe()
         packing = _Packing(here, goal.name, write)
@@ -205,24 +203,40 @@ def _local(path: str, *, follow: bool) -> Place:
     try:
         mode = os.lstat(real).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return Place(path, False, False, real)
+        return Place(path, False, False, real, path.endswith("/") and os.path.islink(path.rstrip("/")))
     except OSError as error:
         raise PathNotFound(f"{path}: {error.strerror}") from error
     return Place(path, True, stat.S_ISDIR(mode), real)
 
 
+def _output(path: str) -> Place:
+    """Where a copy shall go on the machine. What is wrong with that is told before the container is asked."""
+    above = os.path.dirname(os.path.normpath(path))
+    if not os.path.exists(above):
+        raise _no_directory(above)
+    there = _local(path, follow=True)
+    if path.endswith("/") and os.path.exists(path.rstrip("/")) and not os.path.isdir(path):
+        raise refused(f"stat {path}: not a directory")
+    if there.exists and not there.directory and not os.path.isfile(there.real):
+        raise refused(f'invalid output path: "{path}" must be a directory or a regular file')
+    return there
+
+
 def _check_parent(goal: Landing) -> None:
     if not os.path.isdir(goal.directory):
-        raise PathNotFound(
-            f'invalid output path: directory "{goal.directory}" does not exist', hint="Create it first: mkdir -p."
-        )
+        raise _no_directory(goal.directory)
+
+
+def _no_directory(path: str) -> PathNotFound:
+    return PathNotFound(f'invalid output path: directory "{path}" does not exist', hint="Create it first: mkdir -p.")
 
 
 def _base_name(place: Place) -> str:
     """What docker calls it in an archive: the last part as typed, ``.`` for the contents, ``/`` for everything."""
+    typed = os.path.basename(place.text.rstrip("/"))
     if place.real == "/":
         return "/"
-    return "." if place.text.endswith("/.") else os.path.basename(place.real)
+    return typed if typed and typed != ".." else os.path.basename(place.real)
 
 
 def _and_above(path: str) -> list[str]:

@@ -65,7 +65,7 @@ def _outside(session: Session, path: str) -> str:
 def _to_stdout(session: Session, container: Any, path: str, follow: bool) -> None:
     if session.interactive:
         raise _mistake("cowardly refusing to write an archive to a terminal. Redirect it: > FILE")
-    if follow:
+    if follow and not path.endswith("/"):
         path = session.engine.files.existing(container.record, path, follow=True).place.real
     for chunk in container.get_archive(path)[0]:
         session.cancel.check()
