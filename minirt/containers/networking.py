@@ -24,7 +24,10 @@ __all__ = [
     "NetworkPlan",
     "Settled",
     "give_up",
+    "has_resolver",
+    "own_names",
     "plan_network",
+    "resolv_conf_of",
     "settle",
     "wanted_ports",
     "warn_of_ports",
@@ -182,9 +185,9 @@ def plan_network(record: ContainerRecord, networks: Networks, find: Find) -> Net
         return _share(record, networks, find)
     if record.network in ("host", "none"):
         isolated = record.network == "none"
-        servers = "" if isolated else _resolv_conf(record, resolver=False)
+        servers = "" if isolated else resolv_conf_of(record, resolver=False)
         extra = (*record.extra_hosts, *_linked(record, networks, find))
-        hosts = hosts_file([("127.0.1.1", _own_names(record))], extra)
+        hosts = hosts_file([("127.0.1.1", own_names(record))], extra)
         return NetworkPlan(LoopbackNetwork() if isolated else _machines(record, networks), hosts, servers)
     places: list[tuple[NetworkRecord, Endpoint]] = []
     extra = (*record.extra_hosts, *_linked(record, networks, find))
@@ -216,7 +219,8 @@ def _names(record: ContainerRecord, wish: Wish) -> tuple[str, ...]:
     return (record.name, *wish.aliases, record.short_id, *own)
 
 
-def _resolv_conf(record: ContainerRecord, *, resolver: bool) -> str:
+def resolv_conf_of(record: ContainerRecord, *, resolver: bool) -> str:
+    """Its /etc/resolv.conf, with the machine's name servers, or with the networks' own in front of them."""
     return resolv_conf(record.dns, resolver=resolver, search=record.dns_search, options=record.dns_options)
 
 
@@ -241,7 +245,7 @@ def _linked(record: ContainerRecord, networks: Networks, find: Find) -> Iterator
                 yield f"{alias}:{claim.address}"
 
 
-def _own_names(record: ContainerRecord) -> str:
+def own_names(record: ContainerRecord) -> str:
     """As /etc/hosts has them: the full name first, where there is a domain."""
     domain = record.settings.isolation.domainname
     return f"{record.hostname}.{domain} {record.hostname}" if domain else record.hostname
@@ -255,23 +259,24 @@ def _on_bridges(
 ) -> NetworkPlan:
     able = ability(networks.home)
     servers = record.dns or machine_servers()
-    resolver = _has_resolver(record, networks)
+    resolver = has_resolver(record, networks)
     wiring = Wiring(
         record.id, str(networks.home), tuple(places), wanted_ports(record), resolver, tuple(servers),
         links=record.links, user=able.user, program=able.program,
     )  # fmt: skip
-    names = _own_names(record)
+    names = own_names(record)
     own = [(endpoint.address, names) for _, endpoint in places] or [("127.0.1.1", names)]
     gateway = places[0][0].gateway if places else ""
     return NetworkPlan(
         MadeNetwork("minirt.networks.wiring:make", wiring.to_json()),
         hosts_file(own, extra, gateway),
-        _resolv_conf(record, resolver=resolver),
+        resolv_conf_of(record, resolver=resolver),
         tuple(network.name for network, _ in places),
     )
 
 
-def _has_resolver(record: ContainerRecord, networks: Networks) -> bool:
+def has_resolver(record: ContainerRecord, networks: Networks) -> bool:
+    """Whether it is to ask the networks' own name server."""
     # A name server on the machine's own loopback is out of a container's reach, but not out of the resolver's.
     beyond = any(server.startswith("127.") or server == "::1" for server in record.dns or machine_servers())
     return beyond or any(networks.get(wish.network).has_names for wish in record.networks)
@@ -290,8 +295,8 @@ def _share(record: ContainerRecord, networks: Networks, find: Find) -> NetworkPl
         hosts, servers = plan.hosts, plan.resolv_conf
     else:
         claims = [networks.claim_of(wish.network, other.id) for wish in other.networks]
-        own = [(claim.address, _own_names(other)) for claim in claims if claim is not None]
+        own = [(claim.address, own_names(other)) for claim in claims if claim is not None]
         hosts = hosts_file(own, record.extra_hosts)
-        servers = _resolv_conf(other, resolver=_has_resolver(other, networks))
+        servers = resolv_conf_of(other, resolver=has_resolver(other, networks))
     arguments = {"pid": state.pid, "start_time": state.start_time, "name": other.name}
     return NetworkPlan(MadeNetwork("minirt.networks.wiring:join", arguments), hosts, servers)

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 
 from minirt.linux.netlink import NETFILTER, Netlink, attribute, attributes, nested, number, text
 
-__all__ = ["add_bridge_rules", "has_table", "redirect_local", "remove_bridge_rules"]
+__all__ = ["NAMES_TABLE", "add_bridge_rules", "has_table", "redirect_local", "remove_bridge_rules"]
 
+NAMES_TABLE = "minirt-names"  # in a container's network namespace: what leads to its resolver
 _INET4 = 2
 _SUBSYSTEM = 10
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE, _DELRULE = 0, 1, 2, 3, 4, 6, 7, 8
@@ -76,7 +77,7 @@ def redirect_local(address: str, port: int, places: Mapping[str, int]) -> None:
 
     ``places`` is that port by protocol. So the port itself stays free for programs. Raises ``OSError``.
     """
-    table = "minirt-names"
+    table = NAMES_TABLE
     messages = [_message(_NEWTABLE, _CREATE, text(1, table)), _chain(table, "output", "nat", _OUTPUT, -100)]
     for protocol, arrival in places.items():
         transport = _expression("meta", number(1, 1, order="!"), number(2, _META_PROTOCOL, order="!"))

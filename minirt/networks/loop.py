@@ -20,7 +20,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._each_second: list[Callable[[float], None]] = []
 
-    def watch(self, sock: socket.socket, events: int, ready: Ready) -> None:
+    def watch(self, sock: socket.socket | int, events: int, ready: Ready) -> None:
         """Set what to wait for; no events at all stop the watching."""
         known = sock in self._selector.get_map()
         if not events:

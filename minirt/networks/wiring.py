@@ -254,11 +254,20 @@ def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> Non
     """``docker network connect`` for a running container: one more interface, in the sandbox's worker."""
     wiring = Wiring.from_json(arguments)
     place, inside = _where_bridges_are(wiring), _namespace_of(arguments)
+    servers = []
+    if wiring.resolver:
+        from minirt.networks.resolver import upstream_sockets
+
+        servers = upstream_sockets(wiring.servers)
     setns(inside, CLONE_NEWNET)
     for network, endpoint in wiring.places:
         taken = {name for _, name in socket.if_nameindex()}
         name = next(f"eth{number}" for number in range(64) if f"eth{number}" not in taken)
         _plug(wiring, (network, endpoint), name, inside, place, default=not taken - {"lo"})
+    if wiring.resolver:
+        from minirt.networks.helper import start_names
+
+        start_names(wiring, servers, open_process(arguments["pid"], arguments["start_time"]))
 
 
 def detach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minirt.engine import Engine
+from minirt.engine.containers import Container
 from minirt.engine.networks import Network
 from minirt.errors import CommandNotFound, Conflict, InvalidInput, InvalidSpec, NetworkNotFound
 from minirt.linux import links
+from minirt.linux.processes import start_time
+from minirt.networks.ability import ability
+from minirt.networks.listening import HELPER
 
 BASE = "minirt/base"
 # glibc's way of asking, or busybox's.
@@ -129,6 +134,56 @@ def test_a_running_container_joins_and_leaves_networks(bridged: Engine, lan: Net
     second.disconnect("web")
     assert b"eth1" not in web.exec_run(["cat", "/proc/net/dev"])[1]
     assert "no w2" in _names(bridged, "w2", network="second")
+
+
+def test_names_at_once_in_a_container_of_the_default_bridge(bridged: Engine, lan: Network, look: Any) -> None:
+    """Connected while it runs, it finds others at once; docker leaves the resolver there when the network is left."""
+    _need_default_bridge(bridged)
+    web = look.sleeper(bridged, "web", network="lan")
+    late = look.sleeper(bridged, "late", read_only=True)
+
+    def seen(script: str) -> str:
+        return late.exec_run(["sh", "-c", _ASK + script])[1].decode()
+
+    address, before = look.address(late, "bridge"), seen("cat /etc/resolv.conf")
+    assert "no" in seen("ask web || echo no")
+    lan.connect(late)
+    late.reload()
+    assert look.address(web) in seen("ask web")
+    assert "nameserver 127.0.0.11\n" in seen("cat /etc/resolv.conf")
+    hosts = seen("cat /etc/hosts").splitlines()
+    assert hosts[-2:] == [f"{address}\t{late.short_id}", f"{look.address(late, 'lan')}\t{late.short_id}"]
+    other = bridged.networks.create("other")
+    other.connect(late)
+    assert len(_helpers_of(late)) == 1
+    for network in (other, lan):
+        network.disconnect(late)
+    assert "no" in seen("ask web || echo no")
+    assert seen("cat /etc/hosts").splitlines() == hosts[:-1]
+    assert seen("cat /etc/resolv.conf") != before or "127.0.0.11" in before
+    helpers = _helpers_of(late)
+    late.kill()
+    assert look.eventually(lambda: not any(start_time(pid) for pid in helpers))
+
+
+def _need_default_bridge(engine: Engine) -> None:
+    able = ability(engine.store.home)
+    if not able.by_default:
+        pytest.skip(f"no bridge by default: {able.why or able.confined}")
+
+
+def _helpers_of(container: Container) -> list[int]:
+    names = {path: path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")}
+    return [int(path.parent.name) for path, name in names.items() if name == f"{HELPER}{container.id}"[:15]]
+
+
+def test_a_resolv_conf_that_was_changed_stays(bridged: Engine, lan: Network, look: Any) -> None:
+    """As docker's: whoever wrote their own servers keeps them, and the resolver can be asked all the same."""
+    _need_default_bridge(bridged)
+    late = look.sleeper(bridged, "late")
+    late.exec_run(["sh", "-c", "echo nameserver 192.0.2.1 > /etc/resolv.conf"])
+    lan.connect(late)
+    assert late.exec_run(["cat", "/etc/resolv.conf"])[1] == b"nameserver 192.0.2.1\n"
 
 
 def test_a_network_joined_later_is_left_at_the_end_too(bridged: Engine, lan: Network, look: Any) -> None:
