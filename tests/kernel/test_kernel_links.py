@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import re
 import socket
+import subprocess
+import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -109,3 +114,63 @@ def test_a_running_server_is_one_click_away(kernel: Any, tmp_path: Path) -> None
         ]
     finally:
         kernel.run("docker rm -f linked")
+
+
+def test_a_link_on_a_hub_leads_to_the_port(tmp_path: Path) -> None:
+    """A server as a hub and Binder start it, below a user's own address, hands on what a published port answers."""
+    pytest.importorskip("jupyter_server_proxy")
+    published = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
+    threading.Thread(target=published.serve_forever, daemon=True).start()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    page, port = _Page(), published.server_address[1]
+    show_links(
+        page, Links((PortLink("web", "localhost", port, "80/tcp"),)), {"JUPYTERHUB_SERVICE_PREFIX": "/user/ann/"}
+    )
+    [path] = re.findall(r'href="([^"]+)"', page.shown[0]["text/html"])
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter_server",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.base_url=/user/ann/",
+    ]
+    options = [
+        f"--port={address.rpartition(':')[2]}",
+        "--IdentityProvider.token=key",
+        f"--ServerApp.root_dir={tmp_path}",
+    ]
+    env = {**os.environ, "HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    server = subprocess.Popen([*command, *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert _get(f"{address}{path}page?token=key") == "container says /page"
+    finally:
+        server.terminate()
+        server.wait()
+        published.shutdown()
+        published.server_close()
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"container says {self.path.partition('?')[0]}".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _get(url: str) -> str:
+    """What it answers, once it does."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
