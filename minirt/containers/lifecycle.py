@@ -133,6 +133,7 @@ class Lifecycle(Removing, Storing):
         with rooms.store.lock(f"container-{record.id}"):
             if read_state(directory).alive:
                 return None
+            self.shelf.check(record)
             self._check_mounts(record)
             root = rooms.snapshots.reopen(record.diff_ids, directory)
             id_maps = (rooms.machine.uid_map, rooms.machine.gid_map)

@@ -27,23 +27,28 @@ class Removing(Ending):
     @noted("destroy")
     def remove(self, record: ContainerRecord, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container and its storage layer, for ever. Raises :class:`ContainerIsRunning`."""
-        if self.state(record).alive:
-            if not force:
-                raise ContainerIsRunning(
-                    f"cannot remove container {record.name!r}: container is running: stop the container before"
-                    " removing or force remove",
-                    hint=f"docker stop {record.name}, or docker rm -f {record.name}",
-                )
-            forbid(str(self.shelf.directory(record.id)))
-            with contextlib.suppress(ContainerNotRunning):
-                self.kill(record)
-            self.wait(record)
+        self._end_for_removal(record, force)
         directory = self.shelf.directory(record.id)
         with self._rooms.store.lock(f"container-{record.id}"):
+            self._end_for_removal(record, force)  # somebody may have started it again just before
             limits.clear(record, self._rooms.machine)
             self._clear(directory)
         if volumes or record.auto_remove:
             self._drop_anonymous(record)
+
+    def _end_for_removal(self, record: ContainerRecord, force: bool) -> None:
+        if not self.state(record).alive:
+            return
+        if not force:
+            raise ContainerIsRunning(
+                f"cannot remove container {record.name!r}: container is running: stop the container before"
+                " removing or force remove",
+                hint=f"docker stop {record.name}, or docker rm -f {record.name}",
+            )
+        forbid(str(self.shelf.directory(record.id)))
+        with contextlib.suppress(ContainerNotRunning):
+            self.kill(record)
+        self.wait(record)
 
     def _clear(self, directory: Path) -> None:
         """What cannot be removed stays visible, as ``dead``, so that it can be removed once more."""
@@ -74,12 +79,21 @@ class Removing(Ending):
             if state.lost:
                 write_lost_end(self._rooms.store, self.shelf.directory(record.id))
             if state.status == "exited":
-                # What a killed monitor could not take away any more.
-                limits.clear(record, self._rooms.machine)
+                self._clear_group(record)
                 if record.auto_remove:
-                    self.remove(record)
+                    with contextlib.suppress(ContainerIsRunning):  # started again since
+                        self.remove(record)
         for identity in self.shelf.unfinished():
             with contextlib.suppress(Conflict), self._rooms.store.lock(f"container-{identity}", timeout=0):
                 directory = self.shelf.directory(identity)
                 if not (directory / "config.json").exists():
                     self._rooms.snapshots.discard(directory)
+
+    def _clear_group(self, record: ContainerRecord) -> None:
+        """What a killed monitor could not take away any more; not what belongs to a start that is under way."""
+        if limits.group_of(record, self._rooms.machine) is None:
+            return
+        lock = self._rooms.store.lock(f"container-{record.id}", timeout=0)
+        with contextlib.suppress(OSError, MinirtError), lock:
+            if self.state(record).status == "exited":
+                limits.clear(record, self._rooms.machine)

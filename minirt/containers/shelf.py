@@ -54,6 +54,11 @@ class Shelf:
         hint = f"Did you mean {near[0]!r}?" if near else "`docker ps -a` lists those there are."
         raise ContainerNotFound(f"No such container: {text}", hint=hint)
 
+    def check(self, record: ContainerRecord) -> None:
+        """Raises :class:`ContainerNotFound` for one that was removed since its record was read."""
+        if not (self.directory(record.id) / "config.json").exists():
+            raise ContainerNotFound(f"No such container: {record.name}", hint="It was removed just now.")
+
     def add(self, record: ContainerRecord) -> ContainerRecord:
         """Write the record, under the name it has or a made-up one. Raises :class:`NameInUse`."""
         return self._write(record, record.name)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from minirt.errors import SandboxError
+from minirt.errors import MinirtError, SandboxError
 from minirt.linux.cgroups import Group, find_tree
 from minirt.linux.processes import boot_id, start_time
 from minirt.model.spec import SandboxSpec
 from minirt.sandbox.restarts import Backoff, RestartPolicy, read_policy, was_stopped
-from minirt.sandbox.state import NEVER, now, write_state
+from minirt.sandbox.state import NEVER, now, read_state, write_state
 from minirt.sandbox.stubs import remove_stubs, storage_of
 from minirt.store.journal import note_end
+from minirt.store.locks import home_lock
 
 __all__ = ["Keeper"]
 
-_MOMENT = 0.02  # seconds between two looks at whether a container that waits to be restarted was stopped
+_MOMENT = 0.02  # seconds between two looks at whether a container that waits was stopped, or its group is empty
+_LATE = 1.0  # seconds that a group which is not empty yet is waited for
 
 
 class Keeper:
@@ -43,8 +46,9 @@ class Keeper:
         code = error.exit_code if isinstance(error, SandboxError) else 125
         status = "exited" if self.restarts else "created"
         self.leave()
+        if self.group is not None:
+            self.group.remove(patience=_LATE)
         self._write({**self._state, "Status": status, "Pid": 0, "Error": str(error), "ExitCode": code})
-        self._remove_group()
 
     def running(self, pid: int, started: int, stubs: dict[str, Any] | None) -> None:
         """The program runs."""
@@ -80,10 +84,9 @@ class Keeper:
         end = {"Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None, "OOMKilled": killed}
         status = "exited" if self._delay is None else "restarting"
         if self._delay is None:
-            self.leave()
-        self._write({**self._state, **end, "Status": status}, durable=self._delay is None)
-        if self._delay is None:
-            self._remove_group()
+            self._leave_for_ever({**self._state, **end, "Status": status})
+        else:
+            self._write({**self._state, **end, "Status": status})
         if self.state_dir is not None:
             note_end(self.state_dir, code)
 
@@ -96,9 +99,7 @@ class Keeper:
             time.sleep(_MOMENT)
             # Stopped, or removed with its directory, while it waited.
             if was_stopped(self.state_dir) or not os.path.isdir(self.state_dir):
-                self.leave()
-                self._write({**self._state, "Status": "exited"}, durable=True)
-                self._remove_group()
+                self._leave_for_ever({**self._state, "Status": "exited"})
                 return False
         self.restarts += 1
         return True
@@ -109,9 +110,30 @@ class Keeper:
         policy: RestartPolicy = read_policy(self.state_dir)
         return self.backoff.next() if policy.wants(code, self.restarts) else None
 
-    def _remove_group(self) -> None:
-        if self.group is not None:
-            self.group.remove(patience=1.0)
+    def _leave_for_ever(self, state: dict[str, Any]) -> None:
+        """The group goes before the end is told: from then on a new start may make it anew, and use it."""
+        self.leave()
+        removed = self.group is None or self.group.remove()
+        self._write(state, durable=True)
+        if self.group is not None and not removed:
+            self._remove_late(self.group)
+
+    def _remove_late(self, group: Group) -> None:
+        """What was not empty yet; under the container's lock, and never when somebody starts or removes it."""
+        if self.state_dir is None:  # nobody starts this one again
+            group.remove(patience=_LATE)
+            return
+        directory = Path(self.state_dir)
+        deadline = time.monotonic() + _LATE
+        while time.monotonic() < deadline:
+            try:
+                with home_lock(directory.parent.parent, f"container-{directory.name}", timeout=0):
+                    state = read_state(self.state_dir) or {}
+                    if state.get("StartedAt") != self._state["StartedAt"] or group.remove():
+                        return
+            except (OSError, MinirtError):
+                return
+            time.sleep(_MOMENT)
 
     def _write(self, state: dict[str, Any], *, durable: bool = False) -> None:
         self._state = state
