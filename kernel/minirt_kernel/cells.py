@@ -14,6 +14,7 @@ Python has the last word: a line such as ``docker = 3``, ``docker.run()`` or ``F
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
     "DockerfileCell",
     "DockerfileLine",
     "GraphCell",
+    "MistypedCell",
     "PythonCell",
     "RunCell",
     "classify",
@@ -77,7 +79,16 @@ class DockerfileLine:
     line: int
 
 
-Cell = PythonCell | DockerfileCell | RunCell | DockerCell | GraphCell | DockerfileLine
+@dataclass(frozen=True, slots=True)
+class MistypedCell:
+    """``word`` on the cell's ``line`` is not Python's, and nearly ``meant``."""
+
+    word: str
+    meant: str
+    line: int
+
+
+Cell = PythonCell | DockerfileCell | RunCell | DockerCell | GraphCell | DockerfileLine | MistypedCell
 
 _MAGIC = re.compile(r"(?P<blank>(?:[ \t]*\n)*)[ \t]*%%(?P<name>dockerfile|run)(?P<options>(?:[ \t][^\n]*)?)(?:\n|$)")
 _FIRST_WORD = re.compile(r"(?:\$[ \t]+)?(?:sudo[ \t]+)?%?docker(?:[ \t]+(?P<next>\S+)|[ \t]*$)")
@@ -104,7 +115,22 @@ def classify(text: str, defined: Callable[[str], bool] = lambda _name: False) ->
         return DockerCell(text)
     if is_bare_dockerfile(text):
         return DockerfileCell("", text, 1)
-    return PythonCell()
+    return _mistyped(text, number, first) or PythonCell()
+
+
+def _mistyped(text: str, number: int, first: str) -> MistypedCell | None:
+    """``%%dockerfil``, ``Docker ps``: what Python would answer with a syntax error that helps nobody."""
+    magic = re.match(r"%%([A-Za-z]+)(?=\s|$)", first)
+    if magic:
+        name = magic[1].lower()
+        near = [name] if name in ("dockerfile", "run") else difflib.get_close_matches(name, ["dockerfile"], cutoff=0.8)
+        return MistypedCell(magic[0], f"%%{near[0]}", number) if near else None
+    word = re.match(r"(?:[$%][ \t]*)?([A-Za-z]+)[ \t]+([A-Za-z-]+)(?=\s|$)", first)
+    if word is None or word[1] == "docker" or _PYTHON_NEXT.match(word[2]) or _is_python(text):
+        return None
+    if difflib.get_close_matches(word[1].lower(), ["docker"], cutoff=0.8):
+        return MistypedCell(word[1], f"docker {word[2]}", number)
+    return None
 
 
 def is_begun_dockerfile(text: str) -> bool:

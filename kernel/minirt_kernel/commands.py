@@ -21,7 +21,7 @@ from minirt.errors import (
 from minirt.model.cancel import Cancel
 from minirt_kernel import faults
 from minirt_kernel.arguments import instead_of_typing, may_have_screen, read_options, refuse_archives, split_options
-from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, RunCell, classify
+from minirt_kernel.cells import DockerCell, DockerfileCell, DockerfileLine, GraphCell, MistypedCell, RunCell, classify
 from minirt_kernel.chain import Link, Piece, read_wish
 from minirt_kernel.expansion import expand, names_docker
 from minirt_kernel.feed import CellStream, Feed
@@ -48,6 +48,10 @@ async def run_cell(runtime: Runtime, text: str) -> None:
             await run_script(runtime, cell)
         case DockerCell() as cell:
             await docker_lines(runtime, cell.text)
+        case MistypedCell(word, meant, line):
+            written = text.split("\n")[line - 1]
+            where = Location(SOURCE, line, written.index(word) + 1, len(word), written)
+            raise UsageError(f"there is no {word}", where=where, hint=f"Did you mean {meant}?")
         case GraphCell() as cell:
             from minirt_kernel.graphs import show
 

@@ -10,7 +10,7 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 
 from minirt import __version__
-from minirt_kernel.cells import Cell, PythonCell, classify, is_begun_dockerfile
+from minirt_kernel.cells import Cell, MistypedCell, PythonCell, classify, is_begun_dockerfile
 from minirt_kernel.extension import load
 
 __all__ = ["MinirtKernel"]
@@ -70,7 +70,8 @@ class MinirtKernel(IPythonKernel):
         return super().do_shutdown(restart)
 
     def _cell(self, code: str) -> Cell:
-        return classify(code, self.runtime.shell.user_ns.__contains__)
+        cell = classify(code, self.runtime.shell.user_ns.__contains__)
+        return PythonCell() if isinstance(cell, MistypedCell) else cell  # no help with what is only told when it runs
 
 
 def _find_programs() -> None:

@@ -5,6 +5,7 @@ from minirt_kernel.cells import (
     DockerCell,
     DockerfileCell,
     GraphCell,
+    MistypedCell,
     PythonCell,
     RunCell,
     classify,
@@ -56,7 +57,6 @@ PYTHON = [
     "%docker ps\nx = 3",
     "%time 3",
     "%%runner",
-    "%%dockerfiles",
     "%graph layers\nx = 3",
     "%graphs",
     "%%bash\ndocker ps",
@@ -143,3 +143,27 @@ def test_graph_cells() -> None:
     """`%graph` alone in its cell is drawn without blocking the kernel."""
     assert classify("# look\n%graph layers hello:1") == GraphCell("layers hello:1", 2)
     assert classify("%graph") == GraphCell("", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("%%dockerfiles -t x\nFROM scratch", "%%dockerfile"),
+        ("%%RUN x\nls", "%%run"),
+        ("# so\nDocker ps", "docker ps"),
+        ("$ dcoker images", "docker images"),
+    ],
+)
+def test_nearly_ours(text: str, meant: str) -> None:
+    """What Python cannot read and is nearly one of ours is told so."""
+    cell = classify(text)
+    assert isinstance(cell, MistypedCell)
+    assert cell.meant == meant
+
+
+@pytest.mark.parametrize(
+    "text", ["%%prun\nx()", "%%timeit\nx", "%docker ps\nx = 3", "Docker = 3", "docket in x", "Doctor who"]
+)
+def test_far_from_ours(text: str) -> None:
+    """Python's and IPython's words are left alone."""
+    assert classify(text) == PythonCell()

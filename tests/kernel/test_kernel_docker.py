@@ -29,6 +29,10 @@ def test_commands_that_tell_about_themselves(kernel: Any, cell: str) -> None:
 @pytest.mark.parametrize(
     ("cell", "name", "words"),
     [
+        ("%%dockerfil -t x:1\nFROM minirt/base", "UsageError", "Did you mean %%dockerfile?"),
+        ("%%Run minirt/base\nls", "UsageError", "Did you mean %%run?"),
+        ("Docker ps -a", "UsageError", "Did you mean docker ps?"),
+        ("dokcer images", "UsageError", "Did you mean docker images?"),
         ("docker imags", "UsageError", "images"),
         ("docker run --nme x minirt/base", "UsageError", "--name"),
         ("docker-compose up", "UsageError", "minirt does not"),
