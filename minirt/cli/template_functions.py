@@ -9,7 +9,25 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["FUNCTIONS", "HEADER_FUNCTIONS", "go_json", "go_text", "truth"]
+__all__ = ["FUNCTIONS", "HEADER_FUNCTIONS", "go_json", "go_text", "nil_text", "truth"]
+
+
+# What docker's inspect has as a nil of its own type: such a list prints as [], a map as map[], a pointer as <nil>.
+_LISTS = (
+    "Aliases Binds BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice"
+    " CapAdd CapDrop Cmd DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch DNSNames Entrypoint Env"
+    " ExecIDs ExtraHosts GroupAdd Links MaskedPaths Mounts OnBuild ReadonlyPaths SecurityOpt Shell Ulimits VolumesFrom"
+)
+_MAPS = "Annotations Config DriverOpts ExposedPorts Labels Options PortBindings StorageOpt Sysctls Tmpfs Volumes"
+_POINTERS = "Health Healthcheck IPAMConfig Init MemorySwappiness OomKillDisable PidsLimit SizeRootFs SizeRw StopTimeout"
+_NILS = {
+    name: text for names, text in ((_LISTS, "[]"), (_MAPS, "map[]"), (_POINTERS, "<nil>")) for name in names.split()
+}
+
+
+def nil_text(field: str) -> str:
+    """How Go prints the nil that ``field`` of docker's inspect holds."""
+    return _NILS.get(field, "<no value>")
 
 
 def truth(value: Any) -> bool:

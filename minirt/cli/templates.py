@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from minirt.cli.template_functions import FUNCTIONS, HEADER_FUNCTIONS, go_text, truth
+from minirt.cli.template_functions import FUNCTIONS, HEADER_FUNCTIONS, go_text, nil_text, truth
 from minirt.cli.template_lexer import syntax_error
 from minirt.cli.template_syntax import (
     Assign,
@@ -70,7 +70,8 @@ class _Run:
                 case Text(text):
                     self.out.append(text)
                 case Output(pipeline):
-                    self.out.append(go_text(self.pipeline(pipeline, dot), top=True))
+                    value = self.pipeline(pipeline, dot)
+                    self.out.append(self.nil(pipeline, dot) if value is None else go_text(value, top=True))
                 case Assign(name, pipeline, _):
                     self.variables[name] = self.pipeline(pipeline, dot)
                 case If(test, then, otherwise):
@@ -80,6 +81,14 @@ class _Run:
                     self.nodes(then, inner) if truth(inner) else self.nodes(otherwise, dot)
                 case Range():
                     self.range(node, dot)
+
+    def nil(self, pipeline: Pipeline, dot: Any) -> str:
+        """A field that is there and holds nothing is not the same as one that is not there."""
+        match pipeline.commands[-1].operands:
+            case (Chain(base, (*above, last), at),):
+                parent = self.operand(Chain(base, tuple(above), at), dot)
+                return nil_text(last) if isinstance(parent, Mapping) and last in parent else go_text(None, top=True)
+        return go_text(None, top=True)
 
     def range(self, node: Range, dot: Any) -> None:
         over = self.pipeline(node.over, dot)

@@ -130,9 +130,13 @@ class Networks:
             raise Conflict(f"{network.name} is a pre-defined network and cannot be removed")
         with bridges.network_lock(self.home, network.name):
             if bridges.sweep(self.home, network):
+                there = " ".join(
+                    f'name:"{claim.names[0]}" id:"{claim.container[:12]}"'
+                    for claim in self.endpoints(network)
+                    if claim.names
+                )
                 raise Conflict(
-                    f"error while removing network: network {network.name} id {network.id} has active endpoints",
-                    cause=", ".join(claim.names[0] for claim in self.endpoints(network) if claim.names),
+                    f"error while removing network: network {network.name} has active endpoints ({there})",
                     hint="Stop these containers, or take them off it: docker network disconnect.",
                 )
             self._take_down(network)

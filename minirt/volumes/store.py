@@ -95,7 +95,7 @@ class Volumes:
         except (OSError, ValueError):
             facts = None
         if facts is None:
-            raise VolumeNotFound(f"no such volume: {name}", hint="`docker volume ls` lists those there are.")
+            raise VolumeNotFound(f"get {name}: no such volume", hint="`docker volume ls` lists those there are.")
         return Volume(
             name, directory / "_data", facts["created"], facts["labels"], facts["anonymous"], facts.get("options") or {}
         )

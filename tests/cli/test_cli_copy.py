@@ -76,6 +76,7 @@ def test_export_and_import(cli: Teller, made: None, tmp_path: Path) -> None:
     identity = cli.ok("import", "-c", "CMD cat /d/a", "-m", "flattened", "flat.tar", "flat:1").out.strip()
     assert cli.ok("image", "inspect", "-f", "{{.Id}}", "flat:1").out.strip() == identity
     assert cli.ok("run", "--rm", "flat:1").out == "a\n"
+    assert "failed to export container" in cli("export", "-o", "no/such/flat.tar", "box").err
     assert cli("import", "dir").code == 1
     assert cli("import", "nothing.tar").code == 1
     (tmp_path / "rubbish").write_bytes(b"rubbish" * 200)

@@ -13,7 +13,7 @@ DATA = {
     "Nothing": None,
     "State": {"Status": "running", "Running": True, "Code": 0},
     "Mounts": [{"Name": "a"}, {"Name": "b"}],
-    "Config": {"Env": ["A=1", "B=2"], "Labels": {"x.y": "z"}},
+    "Config": {"Env": ["A=1", "B=2"], "Labels": {"x.y": "z"}, "Entrypoint": None, "Volumes": None, "Healthcheck": None},
 }
 
 
@@ -24,6 +24,8 @@ DATA = {
         ("{{ .Id }}: {{.State.Status}}", "abc: running"),
         ("plain } text {", "plain } text {"),
         ("{{.Nothing}}", "<no value>"),
+        ("{{.Config.Entrypoint}} {{.Config.Volumes}} {{.Config.Healthcheck}}", "[] map[] <nil>"),
+        ("{{json .Config.Entrypoint}}", "null"),
         ("{{.State.Running}} {{.Size}}", "true 7"),
         ("{{.Config.Env}} {{.Config.Labels}}", "[A=1 B=2] map[x.y:z]"),
         ("{{json .State}}", '{"Status":"running","Running":true,"Code":0}'),

@@ -47,7 +47,7 @@ def _write(session: Session, chunks: Iterator[bytes], output: Output) -> None:
     if output.dest != "-":
         from minirt.cli.commands.transfer import write_whole
 
-        write_whole(session.cwd / output.dest, b"", chunks, session)
+        write_whole(session.cwd / output.dest, b"", chunks, session, "write the build's result")
         return
     if session.interactive:
         error = UsageError(f"dest file is required for {output.kind} exporter. refusing to write to console")

@@ -105,7 +105,7 @@ def export(session: Session, arguments: tuple[str, ...], **options: Any) -> None
         from minirt.cli.commands.transfer import write_whole
 
         chunks: Iterator[bytes] = container.export()
-        write_whole(session.cwd / options["output"], b"", chunks, session)
+        write_whole(session.cwd / options["output"], b"", chunks, session, "export container")
         return
     if session.interactive:
         raise _mistake("cowardly refusing to save to a terminal. Use the -o flag or redirect")

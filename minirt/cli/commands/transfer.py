@@ -95,14 +95,14 @@ def save(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     path = session.cwd / options["output"]
     chunks = iter(session.engine.images.save(arguments))
     first = next(chunks, b"")  # an image that is not here is found out before the file is touched
-    write_whole(path, first, chunks, session)
+    write_whole(path, first, chunks, session, "save image")
 
 
-def write_whole(path: Path, first: bytes, chunks: Iterator[bytes], session: Session) -> None:
-    """The archive appears under its name only when it is complete."""
+def write_whole(path: Path, first: bytes, chunks: Iterator[bytes], session: Session, task: str) -> None:
+    """The archive appears under its name only when it is complete. ``task`` is what fails, in docker's words."""
     if path.is_dir() or not path.parent.is_dir():
         reason = "is a directory" if path.is_dir() else "no such directory"
-        raise PathNotFound(f"failed to save image: {path}: {reason}")
+        raise PathNotFound(f"failed to {task}: {path}: {reason}")
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("xb") as file:
