@@ -50,6 +50,37 @@ with Engine(home, **forced) as engine:
 print(json.dumps(found))
 """
 
+# Each in a directory of its own, so that one step makes them all.
+KEPT = (
+    "cp -a f g", "mv f g", "ln f g && chown 7:8 g", "echo y > f", "chmod 4711 f", "chmod 6755 f && chown 7:8 f",
+    "chmod 2755 d && chown 7:8 d", "rm f && echo y > f", "echo y > g && mv g f", "chown 0:0 f", "cp -a d e",
+    "chown -R 7:8 .",
+)  # fmt: skip
+LOST = (
+    "cp -p f g",
+    "tar cf - f | tar xf - -C d",
+    "sed -i s/x/y/ f",
+    "ln -s f l && chown -h 7:8 l",
+    "mkfifo p && chown 7 p",
+)
+OWNERS = """
+import json, sys, tarfile
+from minirt.engine import Engine
+home, forced, steps = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+with Engine(home, **forced) as engine:
+    text = "FROM minirt/base\\nWORKDIR /w\\n"
+    for number, words in enumerate(steps):
+        each = "".join(
+            f" && mkdir -p {number}{at}/d && cd {number}{at} && echo x > f && chown -R 5:6 . && {what} && cd /w"
+            for at, what in zip("abcdefghijkl", words)
+        )
+        text += f"RUN true{each}\\n"
+    *_, kept, lost = engine.images.build(text=text, source_date_epoch=1).layers
+    with tarfile.open(engine.store.path(lost.descriptor.digest)) as layer:
+        owners = {one.name: [one.uid, one.gid] for one in layer}
+print(json.dumps({"kept": str(kept.diff_id), "lost": owners}))
+"""
+
 
 # The home lies on an overlayfs, as in a container of docker; the mount goes with its namespace.
 UPON_OVERLAY = """
@@ -63,7 +94,14 @@ exec "$@"
 
 
 def _smoke(
-    home: Path, *, pod: bool = False, as_root: bool = False, other: bool = False, union: bool = False, **forced: str
+    home: Path,
+    *words: str,
+    pod: bool = False,
+    as_root: bool = False,
+    other: bool = False,
+    union: bool = False,
+    script: str = SMOKE,
+    **forced: str,
 ) -> dict[str, object]:
     changes = (pod or other) and os.geteuid() == 0
     python = _python_for_everybody() if changes else sys.executable
@@ -74,7 +112,7 @@ def _smoke(
     if pod or other:
         os.chown(home, user, user)
     purelib = next(path for path in sys.path if path.endswith("site-packages"))
-    command = [python, "-c", SMOKE, str(home / "home"), json.dumps(forced)]
+    command = [python, "-c", script, str(home / "home"), json.dumps(forced), *words]
     entry = [python, str(TESTS / "pod.py"), "--user", str(user)] if pod else []
     if union:
         entry = ["unshare", "-m", "sh", "-c", UPON_OVERLAY, "sh", str(home), *entry]
@@ -141,3 +179,21 @@ def test_copies_work_where_namespaces_do_too(open_path: Path) -> None:
     copied = _smoke(open_path / "copied", snapshotter="copy")
     usual = _smoke(open_path / "usual")
     assert {**copied, "chosen": None} == {**usual, "chosen": None}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps owners for real, to compare with")
+def test_owners_on_the_side_follow_their_files(open_path: Path) -> None:
+    """Copies with attributes, renames, links, setuid bits and files made anew end as they do for root.
+
+    What a program makes itself after it asked for the owner does not: it is told that the owner is root.
+    """
+    steps = json.dumps([KEPT, LOST])
+    usual = _smoke(open_path / "usual", steps, script=OWNERS)
+    wrong = {"w/1a/g", "w/1b/d/f", "w/1c/f", "w/1d/l", "w/1e/p"}
+    for name in ("one", "pod"):
+        found = _smoke(open_path / name, steps, script=OWNERS, other=name == "one", pod=name == "pod")
+        assert found["kept"] == usual["kept"]
+        theirs, ours = usual["lost"], found["lost"]
+        assert isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys()
+        assert {path for path in theirs if ours[path] != theirs[path]} == wrong
+        assert {tuple(ours[path]) for path in wrong} == {(0, 0)}
