@@ -12,6 +12,7 @@ from minirt.engine.options import make_request
 from minirt.errors import ContainerFailed, ContainerNotFound
 from minirt.model.cancel import Cancel
 from minirt.model.events import WarningRaised
+from minirt.model.platform import Platform
 
 if TYPE_CHECKING:
     from minirt.engine.facade import Engine
@@ -34,15 +35,18 @@ class ContainerCollection:
 
         An image that is not here is pulled. Raises ImageNotFound, InvalidSpec, NameInUse.
         """
+        platform = options.pop("platform", None)
         source = self._engine.images.source(
-            image, pull=options.pop("pull", "missing"), platform=options.pop("platform", None), cancel=cancel
+            image, pull=options.pop("pull", "missing"), platform=platform, cancel=cancel
         )
         request = make_request(source, command, options)
         warnings: list[str] = []
+        if platform is None:
+            warnings.extend(_foreign(source.config.platform))
         container = Container(self._engine, self._engine.lifecycle.create(request, cancel, warnings.append))
         container.warnings = tuple(warnings)
         for warning in warnings:
-            self._engine.report(WarningRaised("network", warning))
+            self._engine.report(WarningRaised("container", warning))
         return container
 
     def run(
@@ -153,3 +157,14 @@ class ContainerCollection:
             removed.append(container.id)
             freed += size
         return {"ContainersDeleted": removed, "SpaceReclaimed": freed}
+
+
+def _foreign(made_for: Platform) -> list[str]:
+    """Docker's warning about an image of another platform that nobody asked for; its programs may not start."""
+    here = Platform.host()
+    if not made_for.architecture or here.runs(made_for):
+        return []
+    return [
+        f"The requested image's platform ({made_for}) does not match the detected host platform ({here}) "
+        "and no specific platform was requested"
+    ]

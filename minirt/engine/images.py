@@ -234,10 +234,27 @@ class ImageCollection(WithBuilds):
                 if pull == "never":
                     raise
             else:
-                if platform is None or Platform.parse(platform).runs(found.config.platform):
+                if platform is None:
                     return found
+                if one := self._of_platform(found, Platform.parse(platform)):
+                    return one
+                if pull == "never":
+                    raise ImageNotFound(
+                        f"image with reference {name} was found but its platform ({found.config.platform}) does not "
+                        f"match the specified platform ({platform})",
+                        hint="Leave --platform out, or pull the image for that platform.",
+                    )
         Reference.parse(name)
         return self.pull(name, platform=platform, cancel=cancel).stored
+
+    def _of_platform(self, found: StoredImage, wanted: Platform) -> StoredImage | None:
+        """The image itself, or another of its index."""
+        from minirt.images.image import platforms_of
+
+        if wanted.runs(found.config.platform):
+            return found
+        others = platforms_of(self._engine.store, found)
+        return next((one for one in others if wanted.runs(one.config.platform)), None)
 
     def commit(
         self,

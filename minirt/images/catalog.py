@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from minirt.errors import InvalidReference, MinirtError
+from minirt.errors import ImageNotFound, InvalidReference, MinirtError
 from minirt.images import names, views
 from minirt.images.base import BASE, BaseImage
 from minirt.images.facts import LayerFacts, layer_content, layer_facts
-from minirt.images.image import StoredImage, read_image
-from minirt.images.removal import InUse, Removal, nobody, plan_removal, refuse_shared
+from minirt.images.image import StoredImage, platforms_of, read_image
+from minirt.images.removal import ImageUse, InUse, Removal, nobody, plan_removal, refuse_shared
 from minirt.images.views import HistoryRow, StackLayer
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
@@ -81,7 +81,13 @@ class ImageStore:
         if not names.looks_like_id(text) and Reference.parse(text) == BASE:
             self.base()
             images = self._images()
-        return names.find(text, images)
+        try:
+            return names.find(text, images)
+        except ImageNotFound:
+            parts = [part for image in images if image.index for part in platforms_of(self.store, image)]
+            if not parts or not names.looks_like_id(text):
+                raise
+            return names.find(text, parts)  # of an index: a container may run from it
 
     def base(self) -> StoredImage:
         """``minirt/base``, made from this machine's own programs unless it is here and they are the same still.
@@ -115,7 +121,7 @@ class ImageStore:
         shared = self.shared(image) if name is None else self.store.shared_by(name)
         if shared is not None:
             refuse_shared(image, name, shared)
-        gone, delete = plan_removal(image, name, self._in_use(image.id), force)
+        gone, delete = plan_removal(image, name, self._users(image), force)
         if self.shared(image) is not None:
             own = {ref for ref, _ in self.store.own_references()}
             gone, delete = tuple(ref for ref in gone if ref in own), False
@@ -137,11 +143,15 @@ class ImageStore:
     ) -> Removal:
         """Remove dangling images, or with ``all`` every image that no container uses; ``wanted`` may keep some."""
         found = (image for image in self._images() if (all or image.dangling) and wanted(image))
-        doomed = [image for image in found if not self._in_use(image.id) and self.shared(image) is None]
+        doomed = [image for image in found if not self._users(image) and self.shared(image) is None]
         gone = tuple(ref for image in doomed for ref in image.names)
         for ref in gone:
             self.store.remove_reference(ref)
         return self._delete(doomed, gone)
+
+    def _users(self, image: StoredImage) -> Sequence[ImageUse]:
+        """The containers of the image: of an index, those of any of its platforms."""
+        return tuple(use for part in platforms_of(self.store, image) for use in self._in_use(part.id))
 
     # --- look ---
 

@@ -91,8 +91,37 @@ def test_what_cannot_be(cli: Teller, context: Path) -> None:
     assert cli("build", "--platform", f"{HOST},nonsense/x/y/z", ".").code != 0
 
 
-def test_run_takes_this_machines_own(cli: Teller, context: Path) -> None:
-    """Another platform of the index is refused by name, before anything is fetched."""
-    cli.ok("build", "--platform", f"{HOST},{OTHER}", "-t", "chosen:1", ".")
-    said = cli("run", "--platform", OTHER, "chosen:1", "x")
-    assert said.code == 125 and f"chosen:1 is here for {OTHER}" in said.err
+def test_run_of_another_platform(cli: Teller, context: Path) -> None:
+    """The image of that platform runs, here one that needs no program of it; it lives as long as its container."""
+    text = b"FROM minirt/base\nARG TARGETARCH\nENV ARCH=$TARGETARCH\n"
+    cli.ok("build", "--platform", f"{HOST},{OTHER}", "-t", "chosen:1", "-", stdin=text)
+    said = cli.ok("run", "--name", "other", "--platform", OTHER, "chosen:1", "sh", "-c", "echo $ARCH")
+    assert (said.out, said.err) == ("s390x\n", "")
+    assert cli.ok("run", "--rm", "chosen:1", "sh", "-c", "echo $ARCH").out == f"{Platform.host().architecture}\n"
+    refused = cli("rmi", "chosen:1")
+    assert refused.code == 1 and "is using its referenced image" in refused.err
+    cli.ok("commit", "other", "committed:1")
+    assert cli.ok("inspect", "committed:1", "--format", "{{.Architecture}}").out == "s390x\n"
+    assert cli.ok("start", "-a", "other").out == "s390x\n"
+    cli.ok("rm", "other")
+    cli.ok("rmi", "chosen:1", "committed:1")
+
+
+def test_an_image_of_another_platform_is_told(cli: Teller, context: Path) -> None:
+    """Unless --platform says so; what the kernel cannot run fails as docker's does, and a wrong platform is named."""
+    program = b"\x7fELF\x02\x02\x01" + bytes(9) + b"\0\x02\0\x16" + bytes(200)
+    (context / "program").write_bytes(program)
+    (context / "program").chmod(0o755)
+    (context / "Dockerfile").write_text('FROM scratch\nCOPY program /program\nCMD ["/program"]\n')
+    cli.ok("build", "--platform", OTHER, "-t", "foreign:1", ".")
+    warning = (
+        f"WARNING: The requested image's platform ({OTHER}) does not match the detected host platform ({HOST}) "
+        "and no specific platform was requested\n"
+    )
+    said = cli("run", "--rm", "foreign:1")
+    assert said.code == 126
+    assert said.err.startswith(warning) and "exec format error" in said.err
+    asked = cli("run", "--rm", "--platform", OTHER, "foreign:1")
+    assert (asked.code, "WARNING" in asked.err) == (126, False)
+    never = cli("run", "--pull", "never", "--platform", HOST, "foreign:1")
+    assert never.code == 125 and f"its platform ({OTHER}) does not match the specified platform ({HOST})" in never.err

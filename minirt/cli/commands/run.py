@@ -137,9 +137,10 @@ def _fetch(session: Session, image: str, options: dict[str, Any]) -> None:
                 raise
             session.complain(f"Unable to find image '{Reference.parse(image).familiar}' locally\n")
         else:
-            if not options["platform"] or _runs(options["platform"], found.attrs):
+            wanted = options["platform"]
+            # With --pull=never, creating says what is wrong.
+            if not wanted or options["pull"] == "never" or _is_here(found, wanted):
                 return
-            _refuse_foreign(session, found, options["platform"])
     from minirt.cli.commands.transfer import pull_image
 
     ref = Reference.parse(image)
@@ -165,15 +166,9 @@ def _with_near_name(session: Session, ref: Reference, error: MinirtError) -> Min
     return error
 
 
-def _refuse_foreign(session: Session, found: Any, wanted: str) -> None:
-    """The image is here for the platform that is asked for, and only this machine's own can be run of it."""
-    for one in found.platforms():
-        if Platform.parse(wanted).runs(Platform.parse(one)):
-            raise Unsupported(
-                f"{found.tags[0] if found.tags else found.short_id} is here for {one}, which minirt does not run",
-                cause=f"of an image for several platforms it runs the one for {Platform.host()}",
-                hint=f"Build it for {one} alone (--platform {one}); it runs where the kernel knows how.",
-            )
+def _is_here(found: Any, wanted: str) -> bool:
+    """For an image of several platforms: whether the one that is asked for is among those that are here."""
+    return any(Platform.parse(wanted).runs(Platform.parse(one)) for one in found.platforms())
 
 
 def _runs(platform: str, attrs: dict[str, Any]) -> bool:
