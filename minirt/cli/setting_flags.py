@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from minirt.cli.grammar import Flag, number, switch, value, values
@@ -84,18 +86,38 @@ def limit_options(options: dict[str, Any]) -> dict[str, Any]:
 
 def setting_options(options: dict[str, Any]) -> dict[str, Any]:
     """docker-py's keyword arguments of ``containers.create``. Raises :class:`InvalidSpec`."""
-    parse_security(options["security_opt"])
+    security = tuple(_with_profile(option) for option in options["security_opt"])
+    parse_security(security)
     return {
         **limit_options(options),
         "mem_swappiness": options["memory_swappiness"],
         "oom_kill_disable": options["oom_kill_disable"],
         **{name: list(options[name]) for name in (f"device_{kind.replace('-', '_')}" for kind in _THROTTLES)},
         "ulimits": options["ulimit"],
-        "security_opt": options["security_opt"],
+        "security_opt": security,
         "init": options["init"],
         "healthcheck": _health(options),
         "log_config": _log(options),
     }
+
+
+def _with_profile(option: str) -> str:
+    """``seccomp=FILE`` with what is in the file, as docker's client does it. Raises :class:`InvalidSpec`."""
+    name, _, path = option.partition("=") if "=" in option else option.partition(":")
+    if name != "seccomp" or not path or path in ("unconfined", "builtin"):
+        return option
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = str(error.strerror).lower() if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise InvalidSpec(
+            f"opening seccomp profile ({path}) failed: open {path}: {why}",
+            hint="seccomp= takes a file with a profile, unconfined, or builtin.",
+        ) from None
+    from minirt.model.seccomp import parse_profile
+
+    parse_profile(text, path)
+    return f"seccomp={json.dumps(json.loads(text), separators=(',', ':'))}"
 
 
 def _log(options: dict[str, Any]) -> dict[str, Any] | None:

@@ -157,6 +157,11 @@ def _refuse_isolation(record: ContainerRecord, machine: Machine) -> None:
             )
     if machine.isolation == "namespaces":
         return
+    if record.settings.seccomp_profile:
+        raise Unsupported(
+            "--security-opt seccomp=FILE: containers are traced here, and the filter would be on the tracer too",
+            cause=machine.namespaces.why, hint="Leave it out.",
+        )  # fmt: skip
     named = {
         "--shm-size": wanted.shm_size != type(wanted)().shm_size, "--ipc": wanted.ipc not in ("", "private", "host"),
         "--pid": wanted.pid not in ("", "host"), "--sysctl": bool(wanted.sysctls),

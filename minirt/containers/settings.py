@@ -40,6 +40,7 @@ _LOG_OPTIONS = ("max-size", "max-file", "labels", "labels-regex", "env", "env-re
 class Settings:
     """``restart`` as ``--restart`` writes it; ``health`` None for no check. Some may change while it lives.
 
+    ``seccomp_profile`` is JSON, empty for the built-in one.
     ``security_options``, ``log_options`` and ``volumes_from`` are as written, for ``docker inspect``.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     init: bool = False
     no_new_privileges: bool = False
     seccomp: bool = True
+    seccomp_profile: str = ""
     isolation: Isolation = field(default_factory=Isolation)
     security_options: tuple[str, ...] = ()
     log_options: Mapping[str, str] = field(default_factory=dict)
@@ -99,18 +101,23 @@ def parse_ulimit(text: str) -> Rlimit:
     return limit
 
 
-def parse_security(options: tuple[str, ...]) -> dict[str, bool]:
-    """``no-new-privileges``, ``seccomp=unconfined``, ``systempaths=unconfined``; others are refused by name.
+def parse_security(options: tuple[str, ...]) -> dict[str, Any]:
+    """``no-new-privileges``, ``seccomp=unconfined`` or a profile's JSON, ``systempaths=unconfined``, as fields.
 
-    Raises :class:`InvalidSpec`.
+    Others are refused by name. Raises :class:`InvalidSpec`.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, Any] = {}
     for text in options:
-        name, _, value = text.replace(":", "=", 1).partition("=")
+        name, _, value = text.partition("=") if "=" in text else text.partition(":")
         if name == "no-new-privileges" and value in ("", "true", "false"):
             found["no_new_privileges"] = value != "false"
         elif (name, value) == ("seccomp", "unconfined"):
             found["seccomp"] = False
+        elif name == "seccomp" and value not in ("", "builtin"):
+            from minirt.model.seccomp import parse_profile  # seldom, and an import takes a few milliseconds
+
+            parse_profile(value)
+            found["seccomp_profile"] = value
         elif (name, value) == ("systempaths", "unconfined"):
             found["masked"] = False
         elif (name, value) not in _NOTHING_TO_DO:
@@ -119,12 +126,6 @@ def parse_security(options: tuple[str, ...]) -> dict[str, bool]:
 
 
 def _security_refused(name: str, value: str, text: str) -> InvalidSpec:
-    if name == "seccomp" and value:
-        return InvalidSpec(
-            f"--security-opt {text}: minirt cannot read seccomp profiles",
-            cause="its filter is built in; it does what docker's default profile does",
-            hint="Leave it out, or write seccomp=unconfined to have none.",
-        )
     if name in ("apparmor", "label"):
         return InvalidSpec(
             f"--security-opt {text}: minirt sets no {'AppArmor profile' if name == 'apparmor' else 'SELinux label'}",
@@ -132,7 +133,7 @@ def _security_refused(name: str, value: str, text: str) -> InvalidSpec:
         )
     return InvalidSpec(
         f'Invalid --security-opt: "{text}"',
-        hint="no-new-privileges, seccomp=unconfined and systempaths=unconfined are known.",
+        hint="no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are known.",
     )
 
 

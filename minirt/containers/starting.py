@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 from minirt.containers.networking import NetworkPlan
@@ -83,7 +84,18 @@ def make_process(record: ContainerRecord, union: Union, window: Window | None = 
         rlimits=record.settings.rlimits,
         no_new_privileges=record.settings.no_new_privileges,
         seccomp=record.settings.seccomp,
+        seccomp_program=_seccomp_program(record),
     )
+
+
+def _seccomp_program(record: ContainerRecord) -> str:
+    if not record.settings.seccomp_profile:
+        return ""
+    from minirt.linux.seccomp_profile import compile_profile  # few containers have one
+    from minirt.model.seccomp import parse_profile
+
+    program = compile_profile(parse_profile(record.settings.seccomp_profile), _capabilities(record))
+    return base64.b64encode(program).decode()
 
 
 def _capabilities(record: ContainerRecord) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def read_settings(left: dict[str, Any]) -> Settings:
         init=bool(left.pop("init", None)),
         no_new_privileges=security.get("no_new_privileges", False),
         seccomp=security.get("seccomp", True),
+        seccomp_profile=security.get("seccomp_profile", ""),
         isolation=replace(_isolation(left), masked=security.get("masked", True)),
         security_options=options,
     )

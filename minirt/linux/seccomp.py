@@ -156,19 +156,38 @@ def build_filter(capabilities: int, *, fake_ids: bool = False, ask: bool = False
     )
 
 
-def load(capabilities: int, *, fake_ids: bool = False, ask: bool = False) -> int | None:
+def load(capabilities: int, *, fake_ids: bool = False, ask: bool = False, program: bytes = b"") -> int | None:
     """Put the filter on this process and all that come from it; there is no way back.
+
+    ``program`` is a filter of :mod:`minirt.linux.seccomp_profile`, instead of the built-in one; of two answers to a
+    call the kernel takes the stricter.
 
     With ``ask`` the result is the filter's listener, whose holder must answer each change of an owner; None where this
     kernel gives none, and there such a change says yes and does nothing.
     """
+    listener = None
     if fake_ids and ask:
         try:
-            return seccomp_listen(build_filter(capabilities, fake_ids=True, ask=True))
+            listener = seccomp_listen(_own_filter(capabilities, bool(program), fake_ids=True, ask=True))
         except OSError:
             pass  # before Linux 5.0, or somebody further out listens already
-    seccomp_load(build_filter(capabilities, fake_ids=fake_ids))
-    return None
+    if listener is None and (fake_ids or not program):
+        seccomp_load(_own_filter(capabilities, bool(program), fake_ids=fake_ids, ask=False))
+    if program:
+        seccomp_load(program)
+    return listener
+
+
+def _own_filter(capabilities: int, only_fakes: bool, *, fake_ids: bool, ask: bool) -> bytes:
+    if not only_fakes:
+        return build_filter(capabilities, fake_ids=fake_ids, ask=ask)
+    program = _Program()
+    program.load(_NR)
+    for number in _SETTING_IDS:
+        program.test(_JEQ, number, "nothing")
+    for number in CHOWN_CALLS:
+        program.test(_JEQ, number, "asked" if ask else "nothing")
+    return program.assemble({"allowed": _ALLOW, "nothing": _ERRNO, "asked": _ASK})
 
 
 def load_for_tracer(*, offline: bool = False, ask: Iterable[int] = ()) -> int | None:

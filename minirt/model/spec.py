@@ -177,7 +177,8 @@ class Process:
     """The program: ``argv`` (looked up in the container's PATH), environment, directory, user.
 
     ``stdin_open``: standard input stays open although nobody is attached to it yet. ``rows`` and ``columns`` are the
-    size its terminal has from the start, in characters; 0 is unknown.
+    size its terminal has from the start, in characters; 0 is unknown. ``seccomp_program`` is a profile's filter, as
+    base64, instead of the built-in one.
     """
 
     argv: tuple[str, ...]
@@ -191,6 +192,7 @@ class Process:
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
     seccomp: bool = True
+    seccomp_program: str = field(default="", repr=False)
     rlimits: tuple[Rlimit, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import errno
 import os
 import resource
@@ -76,17 +77,20 @@ def become(process: Process, last_capability: int, *, privileged: bool, tell: Ca
             os.setgroups(user.groups)
             os.setresgid(user.gid, user.gid, user.gid)
             os.setresuid(user.uid, user.uid, user.uid)
-    if process.seccomp and (not privileged or single):
+    program = binascii.a2b_base64(process.seccomp_program)
+    die_with_parent()
+    if program:
+        reset_signals()  # before the profile can refuse it
+    if process.seccomp and (program or not privileged or single):
         with doing("load the seccomp filter"):
             # The effective set went with the user id; loading a filter needs CAP_SYS_ADMIN once more.
             caps.set_capabilities(held)
-            listener = seccomp.load(keep, fake_ids=single and user.uid == 0, ask=True)
+            listener = seccomp.load(keep, fake_ids=single and user.uid == 0, ask=True, program=program)
         if listener is not None:
             tell(listener)
             os.close(listener)
     with doing("drop capabilities"):
         caps.set_capabilities(held & keep if user.uid == 0 else 0)  # an ordinary user has none
-    die_with_parent()
 
 
 def _single_id() -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +106,8 @@ SAME = [
     "--security-opt no-new-privileges IMAGE grep NoNewPrivs /proc/self/status",
     "IMAGE grep -e NoNewPrivs -e Seccomp: /proc/self/status",
     "--security-opt seccomp=unconfined IMAGE grep Seccomp: /proc/self/status",
+    "--security-opt seccomp=builtin IMAGE grep Seccomp: /proc/self/status",
+    "--security-opt seccomp=/nope IMAGE true",
     "--read-only IMAGE touch /x", "--read-only --tmpfs /tmp IMAGE sh -c 'touch /tmp/x && echo fine'",
     "-e A=b -e 'C=d e' -e EMPTY= IMAGE sh -c 'echo \"$A|$C|$EMPTY|${EMPTY+set}\"'", "IMAGE env -u HOSTNAME env",
     "--hostname h IMAGE env", "-h 'a b' IMAGE hostname", "IMAGE sh -c 'ulimit -u >/dev/null; umask; pwd'",
@@ -133,6 +137,42 @@ def test_run_is_dockers(base: str, cli: Teller, line: str) -> None:
     assert ours.code == theirs.code, f"theirs: {theirs}\nours: {ours}"
     if theirs.code == 125:
         assert _first(ours.err) == _first(theirs.err)
+
+
+PROFILES = {
+    "errno": ({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}, "mkdir /x; ls -d /tmp"),
+    "same": ({"names": ["mkdir"], "action": "SCMP_ACT_ALLOW"}, "mkdir /x; ls -d /x"),
+    "kill": ({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}, "mkdir /x; echo $?"),
+    "trap": ({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_TRAP"}, "mkdir /x; echo $?"),
+    "log": ({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"}, "mkdir /x; echo $?"),
+    "argument": (
+        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "op": "SCMP_CMP_GE", "value": 12}]},
+        "trap 'echo got' USR1; kill -USR1 $$; kill -USR2 $$; echo $?",
+    ),
+    "masked": (
+        {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5,
+         "args": [{"index": 1, "op": "SCMP_CMP_MASKED_EQ", "value": 8, "valueTwo": 8}]},
+        "trap 'echo got' TERM; kill -TERM $$; kill -USR1 $$; echo $?",
+    ),
+    "capability": (
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        "mkdir /x; echo $?",
+    ),
+    "wrong action": ({"names": ["mkdir"], "action": "NO"}, "true"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_seccomp_profile_does_what_it_does_with_docker(base: str, cli: Teller, tmp_path: Path, name: str) -> None:
+    """The same file: the same output, complaint and exit code, also where all that it does not name is refused."""
+    rule, script = PROFILES[name]
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    words = ("run", "--rm", "--security-opt", f"seccomp={profile}", base, "sh", "-c", script)
+    theirs, ours = _docker(*words), cli(*words)
+    assert (ours.code, ours.out) == (theirs.code, theirs.out), f"theirs: {theirs}\nours: {ours}"
+    if theirs.code != 125:
+        assert ours.err == theirs.err
 
 
 def test_every_option_of_docker_is_known(base: str, words: Teller) -> None:

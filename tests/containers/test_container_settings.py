@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -134,6 +135,37 @@ def test_exec_is_bound_as_its_container_is(engine: Engine) -> None:
     said = container.exec_run(show).output.split()
     container.kill()
     assert said == [b"77", b"NoNewPrivs:", b"1", b"Seccomp:", b"2" if engine.machine.single_id else b"0"]
+
+
+def _profile(default: str = "SCMP_ACT_ALLOW", *rules: dict[str, object]) -> list[str]:
+    return [f"seccomp={json.dumps({'defaultAction': default, 'syscalls': rules})}"]
+
+
+def test_a_seccomp_profile_holds(engine: Engine) -> None:
+    """Calls are refused with the errno it says, depending on arguments, or end the program; for exec as well."""
+    refused = {"names": ["mkdir", "mkdirat", "nonsense"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}
+    script = "mkdir /x 2>&1; ls -d /x /tmp 2>/dev/null; true"
+    said = _output(engine, script, security_opt=_profile("SCMP_ACT_ALLOW", refused))
+    assert "No space left" in said and said.endswith("/tmp\n") and "/x\n" not in said
+    by_argument = {
+        "names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "op": "SCMP_CMP_EQ", "value": 12}],
+    }  # fmt: skip
+    script = "trap 'echo got 10' USR1; kill -USR1 $$; kill -USR2 $$ 2>&1; echo on"
+    said = _output(engine, script, security_opt=_profile("SCMP_ACT_ALLOW", by_argument))
+    assert "got 10" in said and "not permitted" in said and said.endswith("on\n")
+    container = engine.containers.create(
+        BASE, ["sleep", "60"], security_opt=_profile("SCMP_ACT_ALLOW", {**refused, "action": "SCMP_ACT_KILL_PROCESS"})
+    )
+    container.start()
+    assert container.exec_run(["mkdir", "/x"]).exit_code == 128 + 31  # SIGSYS
+    assert container.exec_run(["true"]).exit_code == 0
+    container.kill()
+
+
+def test_a_wrong_seccomp_profile_makes_no_container(engine: Engine) -> None:
+    """It is refused when the container is made."""
+    with pytest.raises(InvalidSpec, match="no action is called 'NO'"):
+        engine.containers.create(BASE, ["true"], security_opt=_profile("NO"))
 
 
 def test_capabilities_follow_dockers_rule(engine: Engine) -> None:

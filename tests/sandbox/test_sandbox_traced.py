@@ -267,6 +267,13 @@ def test_no_network_means_no_sockets_of_the_internet(traced: Engine) -> None:
     assert b"unreachable" in out
 
 
+def test_a_seccomp_profile_is_refused(traced: Engine) -> None:
+    """The filter would be on the tracer, too: it is refused by name and not left out."""
+    profile = 'seccomp={"defaultAction": "SCMP_ACT_ALLOW"}'
+    with pytest.raises(Unsupported, match="seccomp=FILE: containers are traced here"):
+        traced.containers.run("minirt/base", ["true"], security_opt=[profile])
+
+
 def test_what_a_container_changed_becomes_a_layer(traced: Engine) -> None:
     """Docker diff tells it, and commit keeps it."""
     box = traced.containers.run("small", ["sh", "-c", "rm /made/here; echo n > /new"], detach=True)
