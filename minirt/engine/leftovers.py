@@ -129,17 +129,21 @@ def _groups(engine: Engine) -> Iterator[Finding]:
         if known.get(name, True) or not path.is_dir() or engine.store.is_locked(f"container-{name}"):
             continue
         what = f"the control group of container {name[:12]}, which does not run"
-        yield Finding(Problem(str(path), what, "end what is in it, and remove it"), partial(_clear, group))
+        yield Finding(
+            Problem(str(path), what, "end what is in it, and remove it"), partial(_clear, engine, name, group)
+        )
 
 
-def _clear(group: Group) -> None:
-    with suppress(OSError):
-        group.freeze(False)
-    for pid in group.members():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    if not group.remove(patience=1.0):
-        raise OSError("something is in it still")
+def _clear(engine: Engine, identity: str, group: Group) -> None:
+    """Under the container's lock, and only if it has not been started since it was looked at."""
+    with engine.store.lock(f"container-{identity}", timeout=0):
+        if any(one.id == identity and engine.lifecycle.state(one).alive for one in engine.lifecycle.shelf.all()):
+            raise OSError("it was started meanwhile")
+        with suppress(OSError):
+            group.freeze(False)
+        group.kill()
+        if not group.remove(patience=1.0):
+            raise OSError("something is in it still")
 
 
 def _bridges(engine: Engine) -> Iterator[Finding]:
