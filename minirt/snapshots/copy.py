@@ -76,7 +76,7 @@ class CopySnapshots:
             "layers": [str(self.diff_path(diff_id)) for diff_id in diff_ids],
         }
         try:
-            self._worker(f"{_WORK}:materialise", arguments)
+            self._worker(f"{_WORK}:materialise", arguments, again=True)
         except BaseException:
             self.discard(staging)
             raise
@@ -106,7 +106,7 @@ class CopySnapshots:
         return self.reopen(diff_ids, where)
 
     def _copy(self, source: str, where: Path) -> None:
-        self._worker(f"{_WORK}:prepare", {**self._form, "source": source, "where": str(where)})
+        self._worker(f"{_WORK}:prepare", {**self._form, "source": source, "where": str(where)}, again=True)
 
     def reopen(self, diff_ids: Sequence[Digest], where: Path) -> TreeRoot:
         """See :meth:`Snapshots.reopen`."""
@@ -133,7 +133,7 @@ class CopySnapshots:
         asked = {"keep": keep, "epoch": epoch, "without": list(without), "creator": list(creator)}
         arguments = {**self._compared(where), "blob": str(blob), **asked}
         try:
-            made = self._worker(f"{_WORK}:commit", arguments)
+            made = self._worker(f"{_WORK}:commit", arguments, again=True)
             diff_id = Digest.parse(made["diff_id"])
             descriptor = self._store.adopt(blob, LAYER, diff_id, made["size"])
         finally:

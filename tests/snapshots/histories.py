@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,11 @@ def perform(arguments: dict[str, Any], root: str | None, _fds: list[int]) -> Non
             _ACTIONS[action](*(f"{root}/{word}" if isinstance(word, str) else word for word in words))
         except OSError:
             continue
+
+
+def loaded(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> list[str]:
+    """The drivers' modules that this process has served with: it imports each at its first call."""
+    return sorted(name for name in sys.modules if name in ("minirt.snapshots.work", "minirt.snapshots.copy_work"))
 
 
 def _write(path: str, size: int) -> None:

@@ -140,6 +140,22 @@ def test_a_root_can_be_committed_and_used_on(bench: Bench) -> None:
     assert (bench.snapshots.diff_path(one.diff_id) / "new").stat().st_size == 77
 
 
+def test_a_kept_worker_makes_layer_after_layer(benches: dict[str, Bench]) -> None:
+    """Both drivers leave their work to one that stays, and the layers are the same as those of workers of their own."""
+    for driver, module in (("overlay", "work"), ("copy", "copy_work")):
+        if driver not in benches:
+            continue
+        bench = benches[driver]
+        assert bench.sandbox.call("histories:loaded", {}) == []
+        alone = [bench.layer([], BASE).diff_id]
+        alone.append(bench.layer(alone, [("remove", "d"), ("write", "new", 5)]).diff_id)
+        with bench.sandbox.keeping():
+            kept = [bench.layer([], BASE).diff_id]
+            assert f"minirt.snapshots.{module}" in bench.sandbox.call("histories:loaded", {}, again=True)
+            kept.append(bench.layer(kept, [("remove", "d"), ("write", "new", 5)]).diff_id)
+        assert kept == alone
+
+
 def test_trees_of_images_share_their_files(benches: dict[str, Bench]) -> None:
     """Two chains with a common layer hold one inode of each of its files, and removing the layer removes both."""
     bench = benches["copy"]
