@@ -19,6 +19,7 @@ from minirt.errors import Cancelled, CorruptBlob, ImageNotFound, InvalidDocument
 from minirt.model.cancel import Cancel
 from minirt.model.digest import Digest
 from minirt.model.manifest import LAYER_GZIP, LAYER_ZSTD
+from minirt.registry.server import RegistryServer
 
 from .conftest import tar_of
 
@@ -120,6 +121,30 @@ def test_a_zstd_layer_travels_twice(images, make, other):
     for layer, diff_id in image.layers:
         assert layer.media_type == LAYER_ZSTD and layer.digest.hex in held and diff_id.hex in held
     assert other().load(io.BytesIO(data))[0].descriptor == image.descriptor
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+@pytest.mark.parametrize("way", ["oci", "registry"])
+def test_zstd_layers_from_elsewhere(images, make, other, tmp_path: Path, way):
+    """Skopeo packs the layers anew; loaded or pulled, the image has the same id and diff ids, and its files unpack."""
+    image = make(A, B, names=("hello:1",))
+    (tmp_path / "ours.tar").write_bytes(saved(images, "hello:1"))
+    store = other()
+    with RegistryServer(tmp_path / "registry") as registry:
+        target = f"docker://{registry.address}/hello:1"
+        words = ["--dest-compress-format", "zstd", "--dest-tls-verify=false"]
+        if way == "oci":
+            target, words = f"oci:{tmp_path / 'layout'}", [*words, "--dest-compress"]
+        subprocess.run(["skopeo", "copy", "-q", *words, f"oci-archive:{tmp_path / 'ours.tar'}", target], check=True)
+        if way == "oci":
+            subprocess.run(["tar", "-C", tmp_path / "layout", "-cf", tmp_path / "zstd.tar", "."], check=True)
+            (taken,) = store.load(io.BytesIO((tmp_path / "zstd.tar").read_bytes()))
+        else:
+            taken = store.pull(f"{registry.address}/hello:1")
+    assert [layer.media_type for layer, _ in taken.layers] == [LAYER_ZSTD] * 2
+    assert taken.id == image.id
+    assert [diff_id for _, diff_id in taken.layers] == [diff_id for _, diff_id in image.layers]
+    assert store.size(taken) == images.size(image)
 
 
 @pytest.mark.parametrize(
