@@ -38,11 +38,13 @@ def test_docker_makes_the_same_image(name: str, build: Any, engine: Engine, tmp_
     theirs = docker_peer.build(cases.ROOT / name / "Dockerfile", context, said)
     text = (cases.ROOT / name / "Dockerfile").read_bytes()
     try:
-        result = build(text, context / said.get("below", ""), **cases.fields(said, context))
+        result = build(text, context / said.get("below", ""), no_cache=True, **cases.fields(said, context))
     except MinirtError as error:
         assert isinstance(theirs, docker_peer.Refused), f"docker builds it, but: {error.explain()}"
         return
     assert not isinstance(theirs, docker_peer.Refused), theirs.message
+    if name == "add-tar-xz" and theirs.files["/out"].startswith("file "):
+        pytest.skip("the machine of this docker engine has no xz, which it would call")
     ours = unpacked.unpack(engine.images.get(str(result.image_id)).save(named=False))
     assert ours.files == theirs.files
     assert ours.links == theirs.links
