@@ -7,6 +7,7 @@ import re
 from minirt.build.state import StageState
 from minirt.dockerfile import Run
 from minirt.errors import CommandNotExecutable, CommandNotFound, MinirtError, RunFailed, SandboxError
+from minirt.sandbox.program import NOT_THERE
 
 __all__ = ["explain_exit", "explain_start"]
 
@@ -84,8 +85,9 @@ def explain_start(error: SandboxError, words: tuple[str, ...], one: Run, state: 
     """The error for a command that did not even start."""
     if isinstance(error, CommandNotFound | CommandNotExecutable):
         code = 127 if isinstance(error, CommandNotFound) else 126
-        cause, hint = error.what, error.hint
-        if words[:1] in (("/bin/sh",), (state.config.shell or ("",))[:1]):
+        cause, hint = error.what + (f": {error.cause}" if error.cause else ""), error.hint
+        # A shell that is there and does not start (no loader, another processor, no permission) says why itself.
+        if error.cause == NOT_THERE and words[:1] in (("/bin/sh",), (state.config.shell or ("",))[:1]):
             cause = f"this image has no {words[0]}"
             hint = 'Start from an image with a shell, or use the exec form of RUN: RUN ["/program", "argument"].'
         return RunFailed(

@@ -17,7 +17,19 @@ from minirt.linux.syscalls import prctl
 from minirt.model.spec import Process, Rlimit, User
 from minirt.sandbox.doing import doing
 
-__all__ = ["DEFAULT_PATH", "become", "enter_directory", "explain_refusal", "not_found", "run_program", "set_limits"]
+__all__ = [
+    "NOT_THERE",
+    "DEFAULT_PATH",
+    "become",
+    "enter_directory",
+    "explain_refusal",
+    "not_found",
+    "run_program",
+    "set_limits",
+]
+
+NOT_THERE = "the container's files do not have this path"
+"""The cause where a program given by its path is missing, not only what it needs."""
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
@@ -139,7 +151,7 @@ def not_found(name: str, search: list[str]) -> CommandNotFound:
     if "/" in name:
         return CommandNotFound(
             f'exec: "{name}": no such file or directory',
-            cause="the container's files do not have this path",
+            cause=NOT_THERE,
             hint="look into the container, for example with: ls " + (os.path.dirname(name) or "/"),
         )
     return CommandNotFound(

@@ -114,6 +114,29 @@ def test_a_failing_stage_stops_the_others_and_tells_its_own_error(build: Any) ->
 
 
 @pytest.mark.parametrize(
+    ("shell", "mode", "code", "why"),
+    [
+        (b"\x7fELF no program", 0o755, 126, "exec format error"),
+        (b"#!/bin/true\n", 0o644, 126, "permission denied"),
+        (b"#!/no/such/interpreter\n", 0o755, 127, "its interpreter '/no/such/interpreter' is not"),
+        (None, 0, 127, "this image has no /bin/sh"),
+    ],
+)
+def test_why_the_shell_does_not_start(
+    shell: bytes | None, mode: int, code: int, why: str, build: Any, tmp_path: Path
+) -> None:
+    """Only where it is missing the image is said to have none."""
+    text = "FROM scratch\nRUN echo\n"
+    if shell is not None:
+        (tmp_path / "sh").write_bytes(shell)
+        text = f"FROM scratch\nCOPY --chmod={mode:o} sh /bin/sh\nRUN echo\n"
+    with pytest.raises(RunFailed, match=f"exit code: {code}") as caught:
+        build(text, context=tmp_path)
+    assert why in caught.value.explain()
+    assert ("this image has no /bin/sh" in caught.value.explain()) == (shell is None)
+
+
+@pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
         ("FROM minirt/base\nRUN nonesuch-program\n", RunFailed, "no program called nonesuch-program"),
