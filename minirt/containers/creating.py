@@ -156,7 +156,7 @@ def _mounts(
 def _limited(point: MountPoint, mode: str) -> MountPoint:
     if mode not in ("", "ro", "rw", "z"):
         raise InvalidSpec(f"invalid mode: {mode}", hint="After --volumes-from NAME comes :ro, :rw or nothing.")
-    return replace(point, read_write=point.read_write and mode != "ro", anonymous=False)
+    return replace(point, read_write=point.read_write and mode != "ro", inherited=True)
 
 
 def _target(path: str) -> str:

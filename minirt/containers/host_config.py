@@ -85,7 +85,7 @@ def _binds(record: ContainerRecord) -> list[str] | None:
     return [
         f"{point.name or point.source}:{point.destination}" + ("" if point.read_write else ":ro")
         for point in record.mounts
-        if point.kind != "tmpfs" and not point.anonymous
+        if point.kind != "tmpfs" and not point.anonymous and not point.inherited
     ] or None
 
 

@@ -94,7 +94,8 @@ def _config(record: ContainerRecord) -> dict[str, Any]:
         "Cmd": list(record.command) or None,
         **({"Healthcheck": _health(check)} if check is not None else {}),
         "Image": record.image,
-        "Volumes": {point.destination: {} for point in record.mounts if point.anonymous} or None,
+        "Volumes": {point.destination: {} for point in record.mounts if point.anonymous and not point.inherited}
+        or None,
         "WorkingDir": record.cwd,
         "Entrypoint": list(record.entrypoint) or None,
         "OnBuild": None,

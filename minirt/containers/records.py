@@ -36,6 +36,7 @@ class MountPoint:
     memory: bool = False
     writable_below: bool = False
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
+    inherited: bool = False
 
     def to_docker(self) -> dict[str, Any]:
         """As docker prints it."""

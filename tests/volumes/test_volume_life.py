@@ -114,6 +114,19 @@ def test_inspect_tells_what_is_hidden(engine: Engine, tmp_path: Path) -> None:
     ]
 
 
+def test_the_last_who_has_an_anonymous_volume_takes_it_along(engine: Engine) -> None:
+    """Lent with --volumes-from, it stays while anybody has it; ``rm -v`` of the last one removes it, as docker does."""
+    before = {volume.name for volume in engine.volumes.list()}
+    first = engine.containers.create(BASE, ["true"], name="lender", volumes=["/own", "kept:/named"])
+    second = engine.containers.create(BASE, ["true"], name="borrower", volumes_from=["lender"])
+    assert second.attrs["HostConfig"]["Binds"] is None
+    assert second.attrs["Config"]["Volumes"] is None
+    first.remove(v=True)
+    assert len({volume.name for volume in engine.volumes.list()} - before) == 2
+    second.remove(v=True)
+    assert {volume.name for volume in engine.volumes.list()} - before == {"kept"}
+
+
 def test_volumes_from_several(engine: Engine, tmp_path: Path) -> None:
     """Mounts of stopped and running containers come together; `:ro` holds for what one gives."""
     engine.containers.run(BASE, ["sh", "-c", "echo one > /a/f"], name="one", volumes=["va:/a"])
