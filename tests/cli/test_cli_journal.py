@@ -29,7 +29,7 @@ def test_events_replay(cli: Teller) -> None:
     assert all(
         re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S+ container \S+ [0-9a-f]{64} \(.*\)", x) for x in lines
     )
-    assert lines[2].endswith("(exitCode=3, image=minirt/base, name=told, told=yes)")
+    assert lines[2].endswith("(execDuration=0, exitCode=3, image=minirt/base, name=told, told=yes)")
     died = json.loads(cli.ok("events", *window, "--filter", "label=told", "-f", "event=die", "--format", "json").out)
     assert (died["status"], died["Actor"]["Attributes"]["exitCode"]) == ("die", "3")
     assert died["time"] == died["timeNano"] // 10**9
