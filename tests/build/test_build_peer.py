@@ -38,7 +38,7 @@ def test_docker_makes_the_same_image(name: str, build: Any, engine: Engine, tmp_
     theirs = docker_peer.build(cases.ROOT / name / "Dockerfile", context, said)
     text = (cases.ROOT / name / "Dockerfile").read_bytes()
     try:
-        result = build(text, context / said.get("below", ""), no_cache=True, **cases.fields(said, context))
+        result = build(text, context / said.get("below", ""), **{**cases.fields(said, context), "no_cache": True})
     except MinirtError as error:
         assert isinstance(theirs, docker_peer.Refused), f"docker builds it, but: {error.explain()}"
         return
