@@ -209,6 +209,10 @@ class Tree:
         if hint:
             name = next((one for one in by_name if f" {one}?" in hint), "")
             return f"Did you mean {by_name[name]}?" if name else hint
+        folder = os.path.dirname(os.path.normpath(word.strip("/")))
+        beside = sorted(name for name, path in by_name.items() if folder and os.path.dirname(path) == folder)[:8]
+        if beside:
+            return f"In {folder} there are: {', '.join(beside)}."
         names = sorted(name for name in by_name if "/" not in by_name[name])[:8]
         return f"There are: {', '.join(names)}." if names else f"{self.name.capitalize()} is empty."
 

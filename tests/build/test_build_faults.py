@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import unpacked
 
 from minirt.build.bases import MOST_LAYERS
 from minirt.engine import Engine
@@ -111,6 +112,26 @@ def test_a_failing_stage_stops_the_others_and_tells_its_own_error(build: Any) ->
     assert caught.value.status == 7
     assert caught.value.where is not None and caught.value.where.line == 4
     assert time.monotonic() - started < 10
+
+
+def test_what_lies_beside_a_missing_file_is_told(build: Any, tmp_path: Path) -> None:
+    """In its own directory where there is one; else at the top."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "apple").touch()
+    for word, hint in (("d/zzzzzz", "In d there are: apple."), ("e/zzzzzz", "There are: d.")):
+        with pytest.raises(CopyFailed) as caught:
+            build(f"FROM scratch\nCOPY {word} /\n", context=tmp_path)
+        assert caught.value.hint == hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes device nodes")
+def test_a_device_of_the_context_stays_one(build: Any, engine: Engine, tmp_path: Path) -> None:
+    """As with BuildKit: its kind and its numbers are in the layer, and nothing reads from it."""
+    os.mknod(tmp_path / "null", 0o20600, os.makedev(1, 3))
+    result = build("FROM scratch\nCOPY . /\nCOPY null /named\n", context=tmp_path)
+    image = unpacked.unpack(engine.images.get(str(result.image_id)).save(named=False))
+    assert set(image.files) == {"/null", "/named"}
+    assert set(image.files.values()) == {"device 1,3 0600 0:0"}
 
 
 @pytest.mark.parametrize(
