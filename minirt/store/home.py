@@ -26,6 +26,7 @@ __all__ = ["Store"]
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _DIRECTORIES = ("blobs/sha256", "locks", "leases", "tmp", "layers", "containers", "volumes", "networks", "cache")
+_CLOSED = ("containers", "volumes")
 
 
 class Store:
@@ -246,7 +247,8 @@ def _prepare(home: Path) -> None:
     try:
         _check_free(home)
         for name in _DIRECTORIES:
-            (home / name).mkdir(parents=True, exist_ok=True)
+            # What containers write keeps its set-user-id bits, and is nobody else's to run; a store may be shared.
+            (home / name).mkdir(parents=True, exist_ok=True, mode=0o700 if name in _CLOSED else 0o777)
     except OSError as error:
         raise _unusable(home, error) from error
     # Several processes may come here at once: the first to hold the lock makes the files, the others find them.

@@ -56,6 +56,19 @@ def test_no_name_is_a_path(engine: Engine, name: str) -> None:
     assert (sorted(e.name for e in home.parent.iterdir()), sorted(e.name for e in home.iterdir())) == before
 
 
+def test_nobody_else_runs_what_a_container_left(engine: Engine) -> None:
+    """A set-user-id program in a storage layer or a volume is in a directory that other users cannot enter."""
+    script = "cp /bin/true /left; chmod 4755 /left; cp /bin/true /v/left; chmod 4755 /v/left"
+    container = engine.containers.create(BASE, ["sh", "-c", script], volumes=["kept:/v"])
+    container.start()
+    assert container.wait()["StatusCode"] == 0
+    left = list(Path(engine.home).rglob("left"))
+    assert len(left) >= 2 and all(file.stat().st_mode & 0o4000 for file in left)
+    for file in left:
+        inside = [part for part in file.parents if Path(engine.home) in part.parents]
+        assert any(part.stat().st_mode & 0o077 == 0 for part in inside), file
+
+
 def test_a_bound_volume(engine: Engine, tmp_path: Path) -> None:
     """A directory of the machine under a volume's name; read-only when its options say so."""
     (tmp_path / "file").write_text("of the machine")
