@@ -178,10 +178,13 @@ class Group:
         for path, value in late:
             _write(path, value)
 
-    def restrict_devices(self, rules: Sequence[str]) -> None:
-        """Take away access (version 1 only): rules such as ``c 1:3 w``."""
-        for rule in rules:
-            _write(f"{self.directories['devices']}/devices.deny", rule)
+    def restrict_devices(self, denied: Sequence[str], allowed: Sequence[str] = ()) -> None:
+        """Take away access (version 1 only): rules such as ``c 1:3 w``; with ``allowed``, all but that first."""
+        if allowed:
+            _write(f"{self.directories['devices']}/devices.deny", "a")
+        for name, rules in (("allow", allowed), ("deny", denied)):
+            for rule in rules:
+                _write(f"{self.directories['devices']}/devices.{name}", rule)
 
     def kill(self) -> None:
         """Kill every process in it."""

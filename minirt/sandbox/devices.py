@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
+from minirt.linux.cgroups import Group
 from minirt.linux.namespaces import CLONE_NEWNS
 from minirt.linux.paths import opened, write_new
 from minirt.model.isolation import Device
+from minirt.model.spec import SandboxSpec
 from minirt.sandbox.doing import doing
 
 if TYPE_CHECKING:
     from minirt.sandbox.rootfs import Builder
 
-__all__ = ["fill_dev", "limited", "look_up", "set_sysctls"]
+__all__ = ["fill_dev", "limited", "listed", "look_up", "set_sysctls"]
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _DEVICE_LINKS = {
@@ -97,6 +99,19 @@ def limited(devices: tuple[Device, ...]) -> tuple[str, ...]:
             kind = "b" if stat.S_ISBLK(found.st_mode) else "c"
             rules.append(f"{kind} {number[0]}:{number[1]} {denied}")
     return tuple(rules)
+
+
+def listed(spec: SandboxSpec, group: Group) -> tuple[str, ...]:
+    """Docker's list of devices (moby, ``oci/defaults.go``) for who could mount without ``nodev``; version 1 only."""
+    if "CAP_SYS_ADMIN" not in spec.process.capabilities or "devices" not in group.tree.places:
+        return ()
+    own = [f"c {major}:{minor} rwm" for major, minor in (*_DEVICES.values(), (5, 1), (5, 2))]
+    given = []
+    for device in spec.devices:
+        found = os.stat(device.path)
+        kind = "b" if stat.S_ISBLK(found.st_mode) else "c"
+        given.append(f"{kind} {os.major(found.st_rdev)}:{os.minor(found.st_rdev)} {device.access}")
+    return ("c *:* m", "b *:* m", *own, "c 136:* rwm", *given)
 
 
 def set_sysctls(directory: str, wanted: Mapping[str, str]) -> None:

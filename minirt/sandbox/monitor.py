@@ -21,7 +21,7 @@ from minirt.linux.syscalls import clone
 from minirt.model.spec import LoopbackNetwork, SandboxSpec, spec_from_json
 from minirt.sandbox.attending import Attendance, Line, Watcher, listen
 from minirt.sandbox.copier import Copier, Route
-from minirt.sandbox.devices import limited
+from minirt.sandbox.devices import limited, listed
 from minirt.sandbox.doing import doing
 from minirt.sandbox.health import Health
 from minirt.sandbox.init import Stdio, run_init
@@ -183,8 +183,9 @@ def _start(
     flags = new_namespaces(spec)
     if group is not None:
         with doing("make the container's control group", "see `docker info` for what this machine allows"):
-            group.create(("blkio",) * bool(spec.resources.throttles) + ("devices",) * bool(limited(spec.devices)))
-            group.restrict_devices(limited(spec.devices))
+            denied, allowed = limited(spec.devices), () if spec.privileged or user else listed(spec, group)
+            group.create(("blkio",) * bool(spec.resources.throttles) + ("devices",) * bool(denied or allowed))
+            group.restrict_devices(denied, allowed)
         with doing("set the container's limits", "the kernel does not take this value"):
             group.limit(spec.resources)
     if isinstance(spec.network, LoopbackNetwork):

@@ -153,6 +153,24 @@ def test_given_devices(engine: Engine) -> None:
         _output(engine, "true", devices=["/etc/passwd:/dev/passwd"])
 
 
+def test_who_may_mount_opens_no_other_device(engine: Engine) -> None:
+    """With CAP_SYS_ADMIN a node on a tmpfs of one's own opens only if docker's list has it, or --device gave it."""
+    if not engine.machine.root or "devices" not in engine.machine.controllers:
+        pytest.skip("that takes the devices controller of cgroups version 1, as root")
+    device = next((path for path in ("/dev/fuse", "/dev/net/tun") if os.path.exists(path)), None)
+    if device is None:
+        pytest.skip("this machine has no device that any program may open and no container has")
+    number = os.stat(device).st_rdev
+    script = f"""
+    mount -t tmpfs x /tmp; mknod /tmp/zero c 1 5; mknod /tmp/other c {os.major(number)} {os.minor(number)}
+    for n in zero other; do (: < /tmp/$n) 2> /dev/null && echo $n; done; true
+    """
+    options: dict[str, Any] = {"cap_add": ["SYS_ADMIN"], "remove": True}
+    assert engine.containers.run(BASE, ["sh", "-c", script], **options) == b"zero\n"
+    options["devices"] = [device]
+    assert engine.containers.run(BASE, ["sh", "-c", script], **options) == b"zero\nother\n"
+
+
 def test_access_to_a_device_can_be_limited(engine: Engine) -> None:
     """Reading without writing, where the devices controller is to be had; else refused by name."""
     if not os.access("/dev/fuse", os.F_OK):
