@@ -65,7 +65,10 @@ def ago(text: str, now: datetime) -> str:
     return "N/A" if moment is None else f"{human_duration((now - moment).total_seconds())} ago"
 
 
-def local_time(text: str) -> str:
-    """As the lists of docker print a time: ``2026-11-23 22:01:50 +0000 UTC``."""
+def local_time(text: str, *, exact: bool = False) -> str:
+    """As the lists of docker print a time: ``2026-11-23 22:01:50 +0000 UTC``; ``exact``: with parts of a second."""
     moment = parse_time(text)
-    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z %Z")
+    if moment is None:
+        return ""
+    fraction = f".{moment.microsecond:06d}".rstrip("0.") if exact else ""
+    return moment.astimezone().strftime(f"%Y-%m-%d %H:%M:%S{fraction} %z %Z")

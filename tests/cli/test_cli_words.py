@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from minirt.cli.tables import Listing, align
-from minirt.cli.units import ago, binary_size, human_duration, human_size
+from minirt.cli.units import ago, binary_size, human_duration, human_size, local_time
 from minirt.errors import InvalidInput
 
 
@@ -87,3 +87,10 @@ def test_unknown_field() -> None:
         LISTING.render(ROWS, form="{{.Nope}}")
     with pytest.raises(InvalidInput, match="Nope"):
         LISTING.render([], form="table {{.Nope}}")
+
+
+def test_times_of_lists() -> None:
+    """Whole seconds, or, as `network ls` has them, what is below a second without its last noughts."""
+    assert ".5" not in local_time("2026-11-23T22:01:50.500000Z")
+    assert ":50.5 +" in local_time("2026-11-23T22:01:50.500000Z", exact=True).replace(" -", " +")
+    assert ":50 +" in local_time("2026-11-23T22:01:50Z", exact=True).replace(" -", " +")

@@ -111,7 +111,7 @@ def _row(attrs: dict[str, Any], whole: bool) -> dict[str, Any]:
         "Internal": str(attrs["Internal"]).lower(),
         "Labels": ",".join(f"{name}={text}" for name, text in sorted(labels.items())),
         "Label": lambda name: labels.get(name, ""),
-        "CreatedAt": local_time(attrs["Created"]),
+        "CreatedAt": local_time(attrs["Created"], exact=True),
     }
 
 
