@@ -6,7 +6,7 @@ Documents have the fields of BuildKit's (frontend/subrequests/outline, targets).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minirt.build.plan import Plan, make_plan
@@ -88,7 +88,7 @@ def outline_of(request: BuildRequest) -> Outline:
     return Outline(
         target.name,
         _described(target.base.origin, target.name),
-        _unique(_arguments(plan, dockerfile, stages)),
+        _last(_arguments(plan, dockerfile, stages)),
         _unique(
             Entry(mount.id, one.location.line, required=mount.required)
             for one in runs
@@ -105,15 +105,19 @@ def outline_of(request: BuildRequest) -> Outline:
 
 
 def _arguments(plan: Plan, dockerfile: Dockerfile, stages: list[Stage]) -> Iterator[Entry]:
-    """Those before the first FROM that a FROM uses, then those of the stages."""
+    """Those before the first FROM that a FROM uses, then those of the stages.
+
+    An ARG of a stage without a value takes the value, the place and the description of the one before the first FROM.
+    """
     words = " ".join(f"{stage.base.base} {stage.base.platform}" for stage in stages)
+    before = {}
     for instruction in dockerfile.meta_args:
         for one in instruction.args:
+            before[one.name] = _entry(instruction, one.name, plan.scope.outer.get(one.name))
             if f"${one.name}" in words or f"${{{one.name}" in words:
-                value = plan.scope.outer.get(one.name)
-                yield _entry(instruction, one.name, value)
+                yield before[one.name]
     for stage in stages:
-        seen = dict(plan.scope.outer)
+        seen: dict[str, str] = {}
         for each in stage.instructions:
             if isinstance(each, Arg):
                 for one in each.args:
@@ -121,7 +125,8 @@ def _arguments(plan: Plan, dockerfile: Dockerfile, stages: list[Stage]) -> Itera
                     value = plan.scope.given.get(one.name, default)
                     value = plan.scope.outer.get(one.name) if value is None else value
                     seen[one.name] = value or ""
-                    yield _entry(each, one.name, value)
+                    taken = before.get(one.name) if one.default is None else None
+                    yield replace(taken, value=value) if taken else _entry(each, one.name, value)
 
 
 def _expanded(text: str, seen: Mapping[str, str], dockerfile: Dockerfile) -> str:
@@ -139,11 +144,15 @@ def _unique(entries: Iterator[Entry]) -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
+def _last(entries: Iterator[Entry]) -> tuple[Entry, ...]:
+    """Of each name the last, in the order of the file."""
+    return tuple(sorted({entry.name: entry for entry in entries}.values(), key=lambda entry: entry.line))
+
+
 def _described(origin: Origin, name: str) -> str:
-    """``# NAME what it is``, in the line above."""
-    last = origin.comments[-1] if origin.comments else ""
-    first, _, rest = last.strip().partition(" ")
-    return rest.strip() if name and first == name else ""
+    """``# NAME what it is``, the first such comment above."""
+    parts = (comment.strip().partition(" ") for comment in origin.comments)
+    return next((rest.strip() for first, _, rest in parts if name and first == name), "")
 
 
 def location(line: int) -> dict[str, Any]:

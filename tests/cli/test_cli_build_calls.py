@@ -51,9 +51,22 @@ def test_outline(cli: Teller, context: Path) -> None:
     named = DOCKERFILE.replace("FROM base\n", "FROM base AS middle\n")
     (context / "Dockerfile").write_text(named)
     document = json.loads(cli.ok("build", "--call=outline,format=json", "--target", "middle", ".").out)
-    assert [entry["name"] for entry in document["args"]] == ["DIR", "NODEF", "VERSION"]
-    assert document["args"][0]["location"] == {"ranges": [{"start": {"line": 8}, "end": {"line": 8}}]}
+    assert [entry["name"] for entry in document["args"]] == ["VERSION", "DIR", "NODEF"]
+    assert document["args"][0]["description"] == "of the thing"
+    assert document["args"][1]["location"] == {"ranges": [{"start": {"line": 8}, "end": {"line": 8}}]}
     assert base64.b64decode(document["sources"][0]).decode() == named
+
+
+def test_outline_of_arguments_declared_again(cli: Teller, context: Path) -> None:
+    """As buildx shows it: the first's place and words for an ARG without a value, the last of several values."""
+    (context / "Dockerfile").write_text(
+        "# A is one\n\nARG A=1\n# Z is not used\nARG Z=2\nFROM scratch AS b\nARG B=1\nFROM b\n"
+        "# D first\n# D second\nARG D=$A\n# A is inner\nARG A\nARG B=2\n# B is three\nARG B=3\n"
+    )
+    assert cli.ok("build", "--call=outline", ".").out == (
+        "BUILD ARG   VALUE   DESCRIPTION\nA           1       is one\n"
+        "D                   first\nB           3       is three\n"
+    )
 
 
 def test_targets(cli: Teller, context: Path) -> None:
