@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from minirt.containers import limits, processes
-from minirt.containers.noting import noted
+from minirt.containers.noting import note, noted
 from minirt.containers.records import ContainerRecord
 from minirt.containers.shelf import Shelf
 from minirt.containers.state import State, read_state
@@ -14,6 +15,7 @@ from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.sandbox.restarts import forbid
 from minirt.store.files import atomic_write
+from minirt.store.journal import Journal
 
 __all__ = ["Ending"]
 
@@ -52,7 +54,7 @@ class Ending:
         if number in (_KILL, processes.parse_signal(record.stop_signal)):
             forbid(str(self.shelf.directory(record.id)))
         if number == _KILL:
-            self._end(record, _KILL, 0.0, None, time.monotonic() + _PATIENCE)
+            self._end(record, _KILL, 0.0, None, time.monotonic() + _PATIENCE, lambda *_: None)
         else:
             processes.send(state, number)
 
@@ -74,7 +76,11 @@ class Ending:
             return
         forbid(str(self.shelf.directory(record.id)))
         patience = record.stop_timeout if timeout is None else timeout
-        self._end(record, number, None if patience < 0 else patience, cancel, None)
+
+        def tell(sent: int, at: int) -> None:
+            note(Journal(self.shelf.home), "kill", record, at=at, signal=str(sent))
+
+        self._end(record, number, None if patience < 0 else patience, cancel, None, tell)
 
     def _end(
         self,
@@ -83,15 +89,23 @@ class Ending:
         patience: float | None,
         cancel: Cancel | None,
         deadline: float | None,
+        tell: Callable[[int, int], None],
     ) -> None:
-        """Again and again, as a restart may have been under way; after ``deadline`` it is left as it is."""
+        """Again and again, as a restart may have been under way; after ``deadline`` it is left as it is.
+
+        ``tell`` hears of each signal that was sent, and when (nanoseconds): before it had an effect.
+        """
         while (state := self.state(record)).alive and (deadline is None or time.monotonic() < deadline):
+            began = time.time_ns()
             if processes.send(state, number):
+                tell(number, began)
                 # What is frozen cannot even die; and a note of it may be lost where the thing itself is not.
                 if state.paused or limits.is_frozen(record, self._machine):
                     self._let_go(record, state)
                 if not processes.wait_end(state, patience, cancel):
-                    processes.send(state, _KILL)
+                    began = time.time_ns()
+                    if processes.send(state, _KILL):
+                        tell(_KILL, began)
                     processes.wait_end(state, _PATIENCE, cancel)
             processes.wake(state.monitor_pid)
             processes.wait_moment(cancel)

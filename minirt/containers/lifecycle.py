@@ -18,7 +18,7 @@ from minirt.containers.connecting import connect, disconnect
 from minirt.containers.creating import make_record
 from minirt.containers.execing import exec_process
 from minirt.containers.networking import give_up, plan_network, settle, warn_of_ports, without_namespaces
-from minirt.containers.noting import noted
+from minirt.containers.noting import note, noted
 from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.containers.removing import Removing
 from minirt.containers.request import CreateRequest
@@ -36,6 +36,7 @@ from minirt.networks.records import Network, Wish
 from minirt.networks.store import Networks
 from minirt.sandbox import attach
 from minirt.sandbox.restarts import allow, parse_policy, write_policy
+from minirt.store.journal import Journal
 
 __all__ = ["Lifecycle", "Rooms"]
 
@@ -112,7 +113,6 @@ class Lifecycle(Removing, Storing):
             with self._rooms.store.lock(f"volume-{point.name}"):
                 self._rooms.sandbox.call("minirt.volumes.filling:fill", arguments, root=root)
 
-    @noted("start", at_start=True, when=lambda state: not state.alive)
     def start(
         self,
         record: ContainerRecord,
@@ -141,6 +141,8 @@ class Lifecycle(Removing, Storing):
             allow(str(directory))
             write_policy(str(directory), parse_policy(record.settings.restart))
             limits.clear(record, rooms.machine)
+            if output is not None:
+                note(Journal(self.shelf.home), "attach", record)
             plan = plan_network(record, self.networks, self._find)
             try:
                 spec = make_spec(record, lifetime, root, self._union(record), id_maps, plan, window)
@@ -158,6 +160,7 @@ class Lifecycle(Removing, Storing):
         state = self._running(record)
         if state.paused:
             raise Conflict("You cannot attach to a paused container, unpause it first")
+        note(Journal(self.shelf.home), "attach", record)
         directory = str(self.shelf.directory(record.id))
         return Attachment.begin(
             lambda out, err: attach(

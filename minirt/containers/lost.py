@@ -10,7 +10,7 @@ from minirt.containers.state import read_state
 from minirt.errors import MinirtError
 from minirt.sandbox.state import now, write_state
 from minirt.store import Store
-from minirt.store.journal import note_end
+from minirt.store.lives import lasted, note_end
 
 __all__ = ["write_lost_end"]
 
@@ -27,5 +27,6 @@ def write_lost_end(store: Store, directory: Path) -> None:
         before = json.loads((directory / "state.json").read_bytes())
         end = {"Status": state.status, "Pid": 0, "ExitCode": state.exit_code, "Error": state.error}
         (directory / "paused").unlink(missing_ok=True)
-        write_state(str(directory), {**before, **end, "FinishedAt": now(), "Stubs": None}, durable=False)
-        note_end(str(directory), state.exit_code)
+        after = {**before, **end, "FinishedAt": now(), "Stubs": None}
+        write_state(str(directory), after, durable=False)
+        note_end(str(directory), state.exit_code, lasted(after))

@@ -132,6 +132,7 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
         """Stop and start; the storage layer stays as it is."""
         self.stop(timeout, signal=signal)
         self.start()
+        note(self._engine.journal, "restart", self._record)
 
     def update(self, **options: Any) -> None:
         """Change limits (mem_limit, nano_cpus, pids_limit …) and restart_policy. Raises InvalidSpec, Unsupported."""

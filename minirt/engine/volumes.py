@@ -93,10 +93,7 @@ class VolumeCollection:
 
         if driver != "local":
             raise InvalidSpec(f'plugin "{driver}" not found', hint="minirt has one volume driver: local.")
-        store, known = self._engine.volume_store, {volume.name for volume in self._engine.volume_store.list()}
-        stored = store.create(name or "", created=now(), labels=labels, options=driver_opts)
-        if stored.name not in known:
-            self._engine.journal.write("volume", "create", stored.name, {"driver": "local"})
+        stored = self._engine.volume_store.create(name or "", created=now(), labels=labels, options=driver_opts)
         return Volume(self._engine, stored)
 
     def get(self, name: str) -> Volume:
@@ -137,7 +134,6 @@ class VolumeCollection:
             )
         self._engine.snapshots.discard(volume.stored.mountpoint)
         self._engine.volume_store.remove(name)
-        self._engine.journal.write("volume", "destroy", name, {"driver": "local"})
 
     def prune(
         self,

@@ -96,8 +96,13 @@ def delete_link(name: str) -> bool:
         index = socket.if_nametoindex(name)
     except OSError:
         return False
-    with Netlink() as route:
-        route.ask(_DELLINK, 0, _link(index))
+    try:
+        with Netlink() as route:
+            route.ask(_DELLINK, 0, _link(index))
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # the kernel was quicker: it takes a dead namespace's interfaces away
+            raise
+        return False
     return True
 
 

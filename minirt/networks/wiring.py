@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -20,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from minirt.errors import ContainerNotRunning, SandboxError
 from minirt.linux import links
 from minirt.linux.namespaces import CLONE_NEWNET, unshare_network
-from minirt.linux.processes import name_process, open_process, start_time
+from minirt.linux.processes import open_process, start_time
 from minirt.linux.syscalls import setns
-from minirt.networks.claims import drop_claim, networks_of, own
+from minirt.networks.claims import own
+from minirt.networks.leaving import End, back, tell
 from minirt.networks.plan import Wiring
 from minirt.networks.ports import Binding
 from minirt.networks.records import Endpoint, Network
@@ -50,7 +50,7 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
     try:
         helper, place = _make(wiring, machine, listeners)
     except BaseException as error:
-        _back(machine)
+        back(machine)
         if isinstance(error, OSError):
             raise SandboxError(
                 "cannot wire the container's network",
@@ -62,7 +62,10 @@ def make(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         for listener in listeners:
             listener.sock.close()
     _note(state_dir, [listener.binding for listener in listeners])
-    end = _End(wiring, place, [] if helper is None else [helper])
+    told = state_dir is not None  # a step of a build is on networks, too, and docker's events know of containers only
+    for network, _ in wiring.places if told else ():
+        tell("connect", wiring, network)
+    end = End(wiring, place, [] if helper is None else [helper], told=told)
     return end.release, end.leave
 
 
@@ -90,7 +93,7 @@ def forward(arguments: Mapping[str, Any], state_dir: str | None) -> Leave:
         finally:
             for listener in listeners:
                 listener.sock.close()
-    end = _End(wiring, -1, helpers)
+    end = End(wiring, -1, helpers, told=False)
     return end.release, _nothing
 
 
@@ -208,46 +211,6 @@ def _plug(wiring: Wiring, at: tuple[Network, Endpoint], name: str, inside: int, 
     links.set_link(name)
     if default and not network.internal:
         links.add_default_route(network.gateway)
-
-
-def _back(machine: int) -> None:
-    with contextlib.suppress(OSError):
-        setns(machine, CLONE_NEWNET)
-
-
-class _End:
-    """What is left to do for a network when its container has ended."""
-
-    def __init__(self, wiring: Wiring, place: int, helpers: list[int]) -> None:
-        self.home, self.container = Path(wiring.home), wiring.container
-        self.place = place
-        self.helpers = helpers
-        self.left: dict[str, Network] = {}
-
-    def release(self) -> None:
-        """Its names and addresses are nobody's before anybody hears of the end. Also on networks it joined later."""
-        for network in networks_of(self.home, self.container):
-            self.left[network.name] = network
-            with contextlib.suppress(OSError):
-                drop_claim(self.home, network.name, self.container)
-        while self.helpers:
-            helper = self.helpers.pop()
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(helper, signal.SIGKILL)
-                os.waitpid(helper, 0)
-
-    def leave(self) -> None:
-        """The end is told: this process has nothing else to do any more."""
-        self.release()
-        if not self.left:
-            return
-        from minirt.networks.bridges import leave_later
-
-        name_process("mrt-net-end")
-        _back(self.place)
-        # Whoever reads what the container wrote waits until all who could still write have closed it.
-        os.closerange(0, max(map(int, os.listdir("/proc/self/fd"))) + 1)
-        leave_later(self.home, list(self.left.values()))
 
 
 def attach(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> None:

@@ -15,7 +15,7 @@ from minirt.model.spec import SandboxSpec
 from minirt.sandbox.restarts import Backoff, RestartPolicy, read_policy, was_stopped
 from minirt.sandbox.state import NEVER, now, read_state, write_state
 from minirt.sandbox.stubs import remove_stubs, storage_of
-from minirt.store.journal import note_end
+from minirt.store.lives import lasted, note_end, note_mounts, note_start, note_unmounts
 from minirt.store.locks import home_lock
 
 __all__ = ["Keeper"]
@@ -41,11 +41,16 @@ class Keeper:
         self._oom_kills = 0
         self._delay: float | None = None
 
+    def opened(self) -> None:
+        """What it mounts is its from now on, until :meth:`ended` or :meth:`refused`."""
+        if self.state_dir is not None:
+            note_mounts(self.state_dir)
+
     def refused(self, error: BaseException) -> None:
         """The program could not be started."""
         code = error.exit_code if isinstance(error, SandboxError) else 125
         status = "exited" if self.restarts else "created"
-        self.leave()
+        self._give_back()
         if self.group is not None:
             self.group.remove(patience=_LATE)
         self._write({**self._state, "Status": status, "Pid": 0, "Error": str(error), "ExitCode": code})
@@ -70,6 +75,8 @@ class Keeper:
                 "SharesPids": not self.spec.namespaces.own("pid"),
             }
         )
+        if self.state_dir is not None:
+            note_start(self.state_dir)
 
     def note_health(self, health: dict[str, Any]) -> None:
         """What the health check found; see :mod:`minirt.sandbox.health`."""
@@ -83,12 +90,16 @@ class Keeper:
         self._delay = self._decide(code)
         end = {"Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None, "OOMKilled": killed}
         status = "exited" if self._delay is None else "restarting"
+        state = {**self._state, **end, "Status": status}
         if self._delay is None:
-            self._leave_for_ever({**self._state, **end, "Status": status})
-        else:
-            self._write({**self._state, **end, "Status": status})
+            self._give_back()
         if self.state_dir is not None:
-            note_end(self.state_dir, code)
+            # Before the end can be read: whoever waits for it does the next thing, which is told after this one.
+            note_end(self.state_dir, code, lasted(state))
+        if self._delay is None:
+            self._leave_for_ever(state)
+        else:
+            self._write(state)
 
     def again(self) -> bool:
         """Wait as long as docker would; False when the container is to stay ended."""
@@ -99,6 +110,7 @@ class Keeper:
             time.sleep(_MOMENT)
             # Stopped, or removed with its directory, while it waited.
             if was_stopped(self.state_dir) or not os.path.isdir(self.state_dir):
+                self._give_back()
                 self._leave_for_ever({**self._state, "Status": "exited"})
                 return False
         self.restarts += 1
@@ -110,9 +122,14 @@ class Keeper:
         policy: RestartPolicy = read_policy(self.state_dir)
         return self.backoff.next() if policy.wants(code, self.restarts) else None
 
+    def _give_back(self) -> None:
+        """Its networks and volumes are others' again."""
+        self.leave()
+        if self.state_dir is not None:
+            note_unmounts(self.state_dir)
+
     def _leave_for_ever(self, state: dict[str, Any]) -> None:
         """The group goes before the end is told: from then on a new start may make it anew, and use it."""
-        self.leave()
         removed = self.group is None or self.group.remove()
         self._write(state, durable=True)
         if self.group is not None and not removed:

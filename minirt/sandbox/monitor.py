@@ -66,6 +66,7 @@ def run_monitor(channel: Channel, request: dict[str, Any], fds: list[int], *, us
     tracer = request.get("tracer", "")
     try:
         keeper = Keeper(spec)
+        keeper.opened()
         plumbing = _plumb(stdio, spec)
         own_users = make_user_namespace(spec.uid_map, spec.gid_map) if spec.private_ids else None
         if own_users is not None:

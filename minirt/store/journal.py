@@ -10,11 +10,10 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal", "note_end"]
+__all__ = ["Journal"]
 
 _NAME = "events.jsonl"
 _MOST = 4 << 20  # bytes; then the file is put aside, and the one before it forgotten
@@ -97,27 +96,3 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return event if isinstance(event, dict) and "timeNano" in event else None
     except ValueError:
         return None  # torn by a power cut
-
-
-def note_end(directory: str, exit_code: int) -> None:
-    """A container has ended: told by whoever watched it, with the facts of its ``config.json`` and ``state.json``."""
-    where = Path(directory)
-    try:
-        facts = json.loads((where / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return  # removed meanwhile
-    attributes = {**facts.get("labels", {}), "image": facts["image"], "name": facts["name"], "exitCode": str(exit_code)}
-    lasted = _lasted(where / "state.json")
-    if lasted is not None:
-        attributes["execDuration"] = str(lasted)
-    Journal(where.parent.parent).write("container", "die", facts["id"], attributes)
-
-
-def _lasted(state: Path) -> int | None:
-    """Whole seconds from its start to its end, as docker counts; None where the state does not tell."""
-    try:
-        told = json.loads(state.read_bytes())
-        began, ended = (datetime.fromisoformat(told[key]) for key in ("StartedAt", "FinishedAt"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return max(0, int((ended - began).total_seconds()))

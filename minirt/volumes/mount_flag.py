@@ -122,6 +122,11 @@ def _volume(fields: dict[str, list[str]], target: str) -> VolumeSpec:
         raise InvalidSpec(f"invalid volume subpath {subpath!r}", hint="It is a relative path inside the volume.")
     labels, options = (dict(pair.partition("=")[::2] for pair in fields.get(key, [])) for key in _MANY)
     read_only, no_copy = _boolean(fields, "readonly"), _boolean(fields, "volume-nocopy")
+    if read_only and not name:
+        raise InvalidSpec(
+            'invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes',
+            hint="Nobody could ever write to it. Name the volume: source=NAME.",
+        )
     return VolumeSpec(name, target, read_only, no_copy, subpath, labels, options)
 
 

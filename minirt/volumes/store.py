@@ -17,6 +17,7 @@ from pathlib import Path
 from minirt.errors import InvalidSpec, VolumeNotFound
 from minirt.store import Store
 from minirt.store.files import atomic_write, storage_errors
+from minirt.store.journal import Journal
 from minirt.volumes.options import Backing, BoundDirectory, backing
 
 __all__ = ["Volume", "Volumes"]
@@ -85,6 +86,7 @@ class Volumes:
                     "options": dict(options or {}),
                 }
                 _make(directory, json.dumps(facts).encode())
+                self._tell("create", name)
         return self.get(name)
 
     def get(self, name: str) -> Volume:
@@ -120,6 +122,10 @@ class Volumes:
         with self._store.lock(f"volume-{name}"):
             (volume.mountpoint.parent / "volume.json").unlink(missing_ok=True)
             shutil.rmtree(volume.mountpoint.parent, ignore_errors=True)
+        self._tell("destroy", name)
+
+    def _tell(self, action: str, name: str) -> None:
+        Journal(self._store.home).write("volume", action, name, {"driver": "local"})
 
 
 def _make(directory: Path, facts: bytes) -> None:

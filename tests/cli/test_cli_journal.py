@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from minirt.engine import Engine
 from minirt.errors import Cancelled
 from minirt.model.cancel import Cancel
+from minirt.networks.ability import ability
 from minirt.testing.commands import Teller
 
 BASE = "minirt/base"
@@ -25,16 +29,123 @@ def test_events_replay(cli: Teller) -> None:
     cli.ok("rm", "retold")
     window = ("--since", "1m", "--until", "0s")
     lines = cli.ok("events", *window, "--filter", "label=told=yes").lines
-    assert [line.split()[2] for line in lines] == ["create", "start", "die", "rename", "destroy"]
+    assert [line.split()[2] for line in lines] == ["create", "attach", "start", "die", "rename", "destroy"]
     assert all(
         re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S+ container \S+ [0-9a-f]{64} \(.*\)", x) for x in lines
     )
-    assert lines[2].endswith("(execDuration=0, exitCode=3, image=minirt/base, name=told, told=yes)")
+    assert lines[3].endswith("(execDuration=0, exitCode=3, image=minirt/base, name=told, told=yes)")
     died = json.loads(cli.ok("events", *window, "--filter", "label=told", "-f", "event=die", "--format", "json").out)
     assert (died["status"], died["Actor"]["Attributes"]["exitCode"]) == ("die", "3")
     assert died["time"] == died["timeNano"] // 10**9
     chosen = cli.ok("events", *window, "--filter", "container=retold", "--format", "{{.Type}} {{.Action}}").lines
     assert chosen == ["container rename", "container destroy"]
+
+
+LIFE = """
+network create story
+run --name told -v kept:/x -v /own --network story IMAGE true
+start told
+wait told
+run -d --name busy --network story IMAGE sleep 60
+restart -t 0 busy
+rm -f busy
+rm -v told
+volume rm kept
+network rm story
+"""
+
+
+EXPECTED = """
+network create ID (name=story, type=bridge)
+volume create kept (driver=local)
+volume create ID (driver=local)
+container create ID (image=IMAGE, name=told)
+container attach ID (image=IMAGE, name=told)
+volume mount kept (container=ID, destination=/x, driver=local, propagation=, read/write=true)
+volume mount ID (container=ID, destination=/own, driver=local, propagation=, read/write=true)
+network connect ID (container=ID, name=story, type=bridge)
+container start ID (image=IMAGE, name=told)
+network disconnect ID (container=ID, name=story, type=bridge)
+volume unmount kept (container=ID, driver=local)
+volume unmount ID (container=ID, driver=local)
+container die ID (execDuration=0, exitCode=0, image=IMAGE, name=told)
+volume mount kept (container=ID, destination=/x, driver=local, propagation=, read/write=true)
+volume mount ID (container=ID, destination=/own, driver=local, propagation=, read/write=true)
+network connect ID (container=ID, name=story, type=bridge)
+container start ID (image=IMAGE, name=told)
+network disconnect ID (container=ID, name=story, type=bridge)
+volume unmount kept (container=ID, driver=local)
+volume unmount ID (container=ID, driver=local)
+container die ID (execDuration=0, exitCode=0, image=IMAGE, name=told)
+container create ID (image=IMAGE, name=busy)
+network connect ID (container=ID, name=story, type=bridge)
+container start ID (image=IMAGE, name=busy)
+container kill ID (image=IMAGE, name=busy, signal=15)
+container kill ID (image=IMAGE, name=busy, signal=9)
+network disconnect ID (container=ID, name=story, type=bridge)
+container die ID (execDuration=0, exitCode=137, image=IMAGE, name=busy)
+container stop ID (image=IMAGE, name=busy)
+network connect ID (container=ID, name=story, type=bridge)
+container start ID (image=IMAGE, name=busy)
+container restart ID (image=IMAGE, name=busy)
+container kill ID (image=IMAGE, name=busy, signal=9)
+network disconnect ID (container=ID, name=story, type=bridge)
+container die ID (execDuration=0, exitCode=137, image=IMAGE, name=busy)
+container destroy ID (image=IMAGE, name=busy)
+volume destroy ID (driver=local)
+container destroy ID (image=IMAGE, name=told)
+volume destroy kept (driver=local)
+network destroy ID (name=story, type=bridge)
+""".strip().splitlines()
+
+
+def _told(lines: list[str]) -> list[str]:
+    """Without times and ids; docker mounts one container's volumes in any order, and here the names decide it."""
+    text = "\n".join(line.partition(" ")[2] for line in lines if " image " not in line)
+    text = re.sub(r"image=[^,)]+", "image=IMAGE", text)
+    found: list[str] = []
+    for line in re.sub(r"execDuration=\d+", "execDuration=0", re.sub(r"[0-9a-f]{64}", "ID", text)).splitlines():
+        kind, at = line.split()[:2], len(found)
+        while at and kind[0] == "volume" and found[at - 1].split()[:2] == kind and found[at - 1] > line:
+            at -= 1
+        found.insert(at, line)
+    return found
+
+
+def _live(tell: Callable[..., object], image: str) -> None:
+    for line in LIFE.strip().splitlines():
+        tell(*line.replace("IMAGE", image).split())
+
+
+def test_events_are_told_in_dockers_order(cli: Teller, engine: Engine) -> None:
+    """Volumes, networks, start and end: the whole story of a few commands, as docker tells it."""
+    if not ability(engine.store.home).own:
+        pytest.skip("containers share the machine's network here")
+    began = time.time()
+    _live(cli.ok, BASE)
+    assert _told(cli.ok("events", "--since", f"{began:.9f}", "--until", "0s").lines) == _told(
+        ["- " + one for one in EXPECTED]
+    )
+
+
+@pytest.mark.peer
+def test_docker_tells_the_same_story(cli: Teller, engine: Engine) -> None:
+    """What the test above expects is what docker says, who may tell of a stop before the death that it waits for."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
+        pytest.skip("docker's daemon does not run here")
+    loaded = subprocess.run(["docker", "load"], input=b"".join(engine.images.get(BASE).save()), capture_output=True)
+    image = loaded.stdout.decode().split()[-1]
+    began = time.time()
+
+    def docker(*words: str) -> str:
+        return subprocess.run(["docker", *words], capture_output=True, check=True, text=True).stdout
+
+    _live(docker, image)
+    lines = docker("events", "--since", f"{began:.9f}", "--until", f"{time.time():.9f}").splitlines()
+    docker("rmi", "-f", image)
+    told, expected = _told(lines), _told(["- " + one for one in EXPECTED])
+    first = expected.index("container create ID (image=IMAGE, name=busy)")
+    assert (told[:first], sorted(told)) == (expected[:first], sorted(expected))
 
 
 def test_events_stream(engine: Engine) -> None:

@@ -73,7 +73,8 @@ class Machine:
 
     def run(self, script: str, *arguments: str) -> str:
         entry = [self.python, str(TESTS / "pod.py"), "--user", str(self.user)] if self.kind == "pod" else []
-        who = {"user": self.user, "group": self.user, "extra_groups": []} if self.kind == "other" else {}
+        changes = self.kind == "other" and self.user != os.geteuid()
+        who = {"user": self.user, "group": self.user, "extra_groups": []} if changes else {}
         purelib = next(path for path in sys.path if path.endswith("site-packages"))
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS.parent}:{purelib}", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [*entry, self.python, "-c", script, *arguments]

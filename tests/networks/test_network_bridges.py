@@ -16,7 +16,10 @@ from minirt.errors import CommandNotFound, Conflict, InvalidInput, InvalidSpec, 
 from minirt.linux import links
 from minirt.linux.processes import start_time
 from minirt.networks.ability import ability
+from minirt.networks.claims import read_claim, write_claim
+from minirt.networks.leaving import End
 from minirt.networks.listening import HELPER
+from minirt.networks.plan import Wiring
 
 BASE = "minirt/base"
 # glibc's way of asking, or busybox's.
@@ -194,6 +197,28 @@ def test_a_network_joined_later_is_left_at_the_end_too(bridged: Engine, lan: Net
     web.remove(force=True)
     second.remove()
     assert [network.name for network in bridged.networks.list()] == ["bridge", "host", "lan", "none"]
+
+
+def test_the_end_of_one_run_takes_nothing_from_the_next(bridged: Engine, lan: Network, look: Any) -> None:
+    """What was claimed after a run's networks were given back belongs to the next start of the same container."""
+    web = look.sleeper(bridged, "web", network="lan")
+    claim = read_claim(bridged.home, "lan", web.id)
+    assert claim is not None
+    ended = End(Wiring(web.id, str(bridged.home)), -1, [], told=False)
+    ended.release()
+    assert read_claim(bridged.home, "lan", web.id) is None
+    write_claim(bridged.home, claim)
+    ended.release()
+    assert read_claim(bridged.home, "lan", web.id) == claim
+
+
+def test_a_container_starts_again_at_once(bridged: Engine, lan: Network, look: Any) -> None:
+    """Also while the kernel still takes the interfaces of its run before away."""
+    web = look.sleeper(bridged, "web", network="lan")
+    for _ in range(60):
+        web.kill()
+        web.start()
+    assert _names(bridged, "web") != "no web\n"
 
 
 def test_addresses_are_given_once_and_given_again(bridged: Engine, look: Any) -> None:

@@ -144,7 +144,7 @@ def test_inspect_has_dockers_shape(bridged: Engine, lan: Network) -> None:
 
 
 def test_the_journal_tells_of_networks(bridged: Engine, look: Any) -> None:
-    """create, connect, disconnect, destroy, with docker's attributes."""
+    """create, connect, disconnect, destroy, with docker's attributes; start and end of a container are such, too."""
     net = bridged.networks.create("told")
     web = look.sleeper(bridged, "web", network="told")
     bridged.networks.create("more").connect(web)
@@ -152,11 +152,13 @@ def test_the_journal_tells_of_networks(bridged: Engine, look: Any) -> None:
     web.remove(force=True)
     net.remove()
     events = [event for event in bridged.journal.read() if event["Type"] == "network"]
-    mine = [(event["Action"], event["Actor"]["Attributes"]) for event in events][-5:]
+    mine = [(event["Action"], event["Actor"]["Attributes"]) for event in events][-7:]
     assert mine == [
         ("create", {"name": "told", "type": "bridge"}),
+        ("connect", {"container": web.id, "name": "told", "type": "bridge"}),
         ("create", {"name": "more", "type": "bridge"}),
         ("connect", {"container": web.id, "name": "more", "type": "bridge"}),
         ("disconnect", {"container": web.id, "name": "more", "type": "bridge"}),
+        ("disconnect", {"container": web.id, "name": "told", "type": "bridge"}),
         ("destroy", {"name": "told", "type": "bridge"}),
     ]
