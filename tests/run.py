@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 # The rooms whose behaviour depends on who runs them.
 BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine", "faults")
-IN_PODS = ("store", "layers", "linux", "images", "snapshots", "sandbox/test_sandbox_traced.py", "faults")
+IN_PODS = (
+    "store", "layers", "linux", "images", "snapshots", "sandbox/test_sandbox_traced.py", "faults",
+    "build/test_build_cases.py", "build/test_build_packing.py",
+)  # fmt: skip
 NOTEBOOKS = [
     "-p",
     "tests.notebooks.fresh_home",

@@ -5,6 +5,7 @@ Runs in the sandbox's worker. Files are made by descriptor of their directory an
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -17,12 +18,13 @@ from minirt.build.modes import ModeChange
 from minirt.build.selection import Item, resolve
 from minirt.errors import CopyFailed
 from minirt.layers.holes import data_ranges
-from minirt.layers.metadata import note_owner
+from minirt.layers.metadata import note_owner, set_directory_mode
+from minirt.layers.styles import OVERRIDE_STAT
 from minirt.snapshots.early import EarlyPack
 
 __all__ = [
     "Target", "copy_content", "copy_one", "copy_packing", "dress", "items_from_json", "items_to_json", "set_owner",
-    "set_times",
+    "set_times", "take_back",
 ]  # fmt: skip
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -76,7 +78,9 @@ def dress(target: Target, fd: int, item: Item, *, directory: bool = False) -> No
     found = os.fstat(fd)
     if (found.st_uid, found.st_gid) != owner:
         set_owner(fd, owner, mode)
-    if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+    if directory:
+        set_directory_mode(fd, mode)
+    elif stat.S_IMODE(os.fstat(fd).st_mode) != mode:
         os.fchmod(fd, mode)
     for key, value in item.attributes:
         try:
@@ -101,6 +105,15 @@ def set_owner(place: int | str, owner: tuple[int, int], mode: int) -> None:
         if error.errno not in _NO_SUCH_ID:
             raise
         note_owner(place, *owner, mode)
+
+
+def take_back(path: str) -> None:
+    """Make a file root's again that may have been given away under another name, really or by a note."""
+    with contextlib.suppress(OSError):  # no note, or a file system without attributes
+        os.removexattr(path, OVERRIDE_STAT)
+    status = os.stat(path)
+    if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
+        os.chown(path, 0, 0)
 
 
 def _mode(target: Target, item: Item, *, directory: bool) -> int:

@@ -19,6 +19,7 @@ from minirt.build.copy_files import Target, copy_content, copy_one, dress, set_o
 from minirt.build.copy_packing import TreePacking
 from minirt.build.selection import Item
 from minirt.errors import CopyFailed
+from minirt.layers.metadata import set_directory_mode
 
 __all__ = ["close_directories", "copy_found", "make_directories"]
 
@@ -58,7 +59,7 @@ def close_directories(target: Target) -> None:
     """Give the directories that were made on the way their mode."""
     if target.parents_mode != 0o755:
         for path in reversed(target.made_parents):
-            os.chmod(path, target.parents_mode)
+            set_directory_mode(path, target.parents_mode)
     target.made_parents.clear()
 
 

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
-from minirt.build.copy_files import set_owner
+from minirt.build.copy_files import set_owner, take_back
 from minirt.build.selection import resolve
 from minirt.errors import CopyFailed
+from minirt.layers.metadata import set_directory_mode
 
 __all__ = ["is_archive", "unpack"]
 
@@ -70,7 +71,7 @@ def unpack(path: str, into: str, *, owner: tuple[int, int] | None = None) -> Non
         ) from error
     # Last, and the deepest first: filling a directory changes its time, and a mode may forbid filling it.
     for full, member in reversed(directories):
-        os.chmod(full, member.mode & 0o7777)
+        set_directory_mode(full, member.mode & 0o7777)
         os.utime(full, ns=_times(member))
 
 
@@ -160,8 +161,8 @@ def _dress(full: str, member: tarfile.TarInfo, owner: tuple[int, int]) -> None:
             return
     else:
         mode = member.mode & 0o7777
-        if member.islnk() and os.stat(full).st_uid + os.stat(full).st_gid:
-            os.chown(full, 0, 0)  # set_owner takes what is ours for new
+        if member.islnk():
+            take_back(full)  # set_owner takes what is ours for new
         set_owner(full, owner, mode)
         os.chmod(full, mode)
         for key, value in _attributes(member):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from minirt.errors import LayerError
 from minirt.layers.lowers import attributes_of, is_opaque, merged_below
-from minirt.layers.metadata import Metadata, owner_of, read_xattrs
+from minirt.layers.metadata import Metadata, mode_of, owner_of, read_xattrs
 from minirt.layers.styles import (
     OverlayTrusted,
     OverlayUser,
@@ -154,13 +154,14 @@ def present_of(path: str, status: os.stat_result, xattrs: Mapping[str, bytes], o
                 cause="the overlay was mounted with redirect_dir or metacopy",
             )
     uid, gid = owner_of(status, xattrs, owners)
+    permissions = mode_of(status, xattrs, owners)
     if xattrs:
         xattrs = {name: value for name, value in xattrs.items() if not is_private_xattr(name)}
     regular = stat.S_ISREG(mode)
     return Present(
         path,
         stat.S_IFMT(mode),
-        Metadata(stat.S_IMODE(mode), uid, gid, status.st_mtime_ns, xattrs),
+        Metadata(permissions, uid, gid, status.st_mtime_ns, xattrs),
         status.st_size if regular else 0,
         (status.st_dev, status.st_ino) if status.st_nlink > 1 and not stat.S_ISDIR(mode) else None,
         status.st_rdev,

@@ -15,10 +15,12 @@ __all__ = [
     "Metadata",
     "metadata_of",
     "note_chown",
+    "mode_of",
     "note_owner",
     "owner_of",
     "put_metadata",
     "read_xattrs",
+    "set_directory_mode",
     "target_of",
 ]
 
@@ -51,7 +53,10 @@ def put_metadata(handle: Handle, wanted: Metadata, owners: Owners, *, link: bool
     else:
         _chown(handle, wanted)
     if not link:
-        if isinstance(handle, int):
+        if isinstance(handle, int) and stat.S_ISDIR(os.fstat(handle).st_mode):
+            _forget_xattrs(handle, wanted)
+            set_directory_mode(handle, wanted.mode)
+        elif isinstance(handle, int):
             os.chmod(handle, wanted.mode)
         else:
             os.chmod(handle[1], wanted.mode, dir_fd=handle[0])
@@ -108,7 +113,38 @@ def metadata_of(fd: int, owners: Owners) -> Metadata:
     status = os.fstat(fd)
     xattrs = read_xattrs(fd)
     uid, gid = owner_of(status, xattrs, owners)
-    return Metadata(status.st_mode & 0o7777, uid, gid, status.st_mtime_ns, xattrs)
+    return Metadata(mode_of(status, xattrs, owners), uid, gid, status.st_mtime_ns, xattrs)
+
+
+def _forget_xattrs(directory: int, wanted: Metadata) -> None:
+    """A directory may have been there, from a lower layer: what that one said of it does not count any more."""
+    for name in read_xattrs(directory):
+        stale = name.startswith("user.") and name not in wanted.xattrs and not is_private_xattr(name)
+        if stale or (name == OVERRIDE_STAT and not (wanted.uid or wanted.gid)):
+            os.removexattr(directory, name)
+
+
+def set_directory_mode(place: int | str, mode: int) -> None:
+    """For an ordinary user who is root of his containers: a directory that kept him out could not be worked in.
+
+    So one whose mode does that is open to him on the disk, and its mode is noted beside it; see :func:`mode_of`.
+    """
+    if os.geteuid() == 0 or mode & stat.S_IRWXU == stat.S_IRWXU:
+        os.chmod(place, mode)
+        return
+    os.chmod(place, mode | stat.S_IRWXU)
+    noted = _note(read_xattrs(place))
+    note_owner(place, *(noted[:2] if noted else (0, 0)), mode)
+
+
+def mode_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners) -> int:
+    """The 12 permission bits as a layer names them. A directory's note counts until somebody changes its mode."""
+    mode = stat.S_IMODE(status.st_mode)
+    if isinstance(owners, SideOwners) and stat.S_ISDIR(status.st_mode):
+        noted = _note(xattrs)
+        if noted is not None and noted[2] | stat.S_IRWXU == mode:
+            return noted[2]
+    return mode
 
 
 def read_xattrs(handle: Handle | str) -> dict[str, bytes]:
@@ -128,10 +164,19 @@ def owner_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners
     """(uid, gid) as a layer names them. With :class:`SideOwners`, what has no readable note is root's."""
     if not isinstance(owners, SideOwners):
         return status.st_uid, status.st_gid
+    noted = _note(xattrs)
+    return noted[:2] if noted else (0, 0)
+
+
+def _note(xattrs: Mapping[str, bytes]) -> tuple[int, int, int] | None:
+    """Owner, group and mode that :func:`note_owner` keeps beside a file; None for what cannot be read as that."""
     fields = xattrs.get(OVERRIDE_STAT, b"").split(b":")
     if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
-        return 0, 0
-    return int(fields[0]), int(fields[1])
+        return None
+    try:
+        return int(fields[0]), int(fields[1]), int(fields[2], 8) & 0o7777
+    except ValueError:
+        return int(fields[0]), int(fields[1]), 0
 
 
 def target_of(handle: Handle | str) -> int | str:

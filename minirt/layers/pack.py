@@ -14,6 +14,7 @@ from minirt.errors import LayerError
 from minirt.layers.beneath import Beneath, flags
 from minirt.layers.blob_file import BlobFile
 from minirt.layers.changes import Change, Opaque, Present, Whiteout
+from minirt.layers.closed import open_file
 from minirt.layers.outflow import Outflow
 from minirt.layers.streams import HashingSink
 from minirt.layers.tar_write import (
@@ -204,7 +205,7 @@ class Packing:
             self.flow.copy(content, change.size)
         else:
             fd, last = self._place(change)
-            file = os.open(last, _READ, dir_fd=fd)
+            file = open_file(last, _READ, fd)
             try:
                 self.flow.copy(file, change.size)
             finally:

@@ -20,8 +20,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minirt.errors import LayerError
 from minirt.layers.beneath import flags
 from minirt.layers.changes import Change, Opaque, Present, Whiteout, present_of, root_changed
+from minirt.layers.closed import open_file
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.styles import Owners
 
@@ -75,7 +77,7 @@ class _Comparison:
     def below(self, prefix: str, ours: int, theirs: int | None) -> Iterator[Change]:
         """The changes in one directory; ``theirs`` is None where the old tree has none, or one that was replaced."""
         there = _listed(theirs) if theirs is not None else {}
-        here = _listed(ours)
+        here = _listed(ours, prefix)
         for name in sorted(here.keys() | there.keys(), key=os.fsencode):
             path = prefix + name
             before, after = there.get(name), here.get(name)
@@ -94,7 +96,10 @@ class _Comparison:
         theirs: int | None,
         before: os.stat_result | None,
     ) -> Iterator[Change]:
-        ours = os.open(place[1], _DIRECTORY, dir_fd=place[0])
+        try:
+            ours = os.open(place[1], _DIRECTORY, dir_fd=place[0])
+        except PermissionError as error:
+            raise _closed(path, after) from error
         was_directory = before is not None and stat.S_ISDIR(before.st_mode)
         old = os.open(place[1], _DIRECTORY, dir_fd=theirs) if was_directory else None
         try:
@@ -155,16 +160,27 @@ class _Comparison:
         return stat.S_ISREG(after.st_mode) and not _same_content(place, old)
 
 
-def _listed(fd: int) -> dict[str, os.stat_result]:
-    with os.scandir(fd) as entries:
-        return {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+def _listed(fd: int, prefix: str = "") -> dict[str, os.stat_result]:
+    try:
+        with os.scandir(fd) as entries:
+            return {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+    except PermissionError as error:
+        raise _closed(prefix, os.fstat(fd)) from error
+
+
+def _closed(path: str, status: os.stat_result) -> LayerError:
+    return LayerError(
+        f"the directory /{path.rstrip('/')} cannot be looked into",
+        cause=f"its mode {stat.S_IMODE(status.st_mode):04o} keeps its owner out, and without privilege that counts",
+        hint="Let its owner in: chmod u+rwx on directories (--chmod=u=rwX,go=rX gives files no x).",
+    )
 
 
 def _same_content(one: tuple[int, str], other: tuple[int, str]) -> bool:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     with (
-        open(os.open(one[1], flags, dir_fd=one[0]), "rb", buffering=0) as first,
-        open(os.open(other[1], flags, dir_fd=other[0]), "rb", buffering=0) as second,
+        open(open_file(one[1], flags, one[0]), "rb", buffering=0) as first,
+        open(open_file(other[1], flags, other[0]), "rb", buffering=0) as second,
     ):
         while True:
             ours, theirs = first.read(_CHUNK), second.read(_CHUNK)

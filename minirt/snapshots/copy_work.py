@@ -169,7 +169,7 @@ def _take_out(found: Iterable[Change], base: Path, tree: Path, diff: Path, style
             place.mkdir()
             dressed[change.path] = (os.lstat(tree / change.path), _attributes(tree / change.path))
         elif change.path:
-            os.rename(tree / change.path, place)
+            _move(tree / change.path, place)
     # Last, the deepest first: filling a directory changes its time, and a read-only one cannot be filled.
     for path in sorted(dressed, reverse=True):
         fd = os.open(diff / path, _DIRECTORY)
@@ -177,6 +177,15 @@ def _take_out(found: Iterable[Change], base: Path, tree: Path, diff: Path, style
             put_on(fd, *dressed[path])
         finally:
             os.close(fd)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Also out of a directory in which its owner may not write: it is used up, and its mode is known by now."""
+    try:
+        os.rename(source, target)
+    except PermissionError:
+        os.chmod(source.parent, 0o700)
+        os.rename(source, target)
 
 
 def _hide(place: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minirt.layers.closed import open_file
 from minirt.layers.lowers import is_opaque
 from minirt.layers.metadata import read_xattrs
 from minirt.layers.styles import OVERRIDE_STAT, WhiteoutStyle, is_private_xattr, is_whiteout_mark
@@ -91,7 +92,7 @@ class Copier:
                 put_on((target, name), status, read_xattrs((source, name)))
 
     def _file(self, source: int, name: str, status: os.stat_result, target: int) -> None:
-        reader = _open_to_read(source, name, status)
+        reader = open_file(name, _READ, source)
         try:
             writer = os.open(name, _NEW, 0o600, dir_fd=target)
             try:
@@ -167,18 +168,6 @@ def _pour_range(reader: int, writer: int, at: int, end: int) -> None:
             raise
     while at < end and (data := os.pread(reader, min(end - at, 1 << 20), at)):
         at += os.pwrite(writer, data, at)
-
-
-def _open_to_read(source: int, name: str, status: os.stat_result) -> int:
-    try:
-        return os.open(name, _READ, dir_fd=source)
-    except PermissionError:
-        # Ours, but closed even to us (mode 000): root would not notice, so an ordinary user opens it for a moment.
-        os.chmod(name, stat.S_IMODE(status.st_mode) | 0o400, dir_fd=source)
-        try:
-            return os.open(name, _READ, dir_fd=source)
-        finally:
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=source)
 
 
 @contextlib.contextmanager

@@ -114,11 +114,18 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if not path.exists():
         return
-    # A directory without permissions stops rmtree where root's capabilities do not reach (a one-id namespace on
-    # some file systems): open every one, and try again.
-    for directory, _, _ in os.walk(path):
-        os.chmod(directory, 0o700)
+    # A directory without permissions stops rmtree where root's capabilities do not reach (a pod, a one-id namespace
+    # on some file systems): open every one, and try again.
+    _open_all(path)
     shutil.rmtree(path)
+
+
+def _open_all(directory: Path | os.DirEntry[str]) -> None:
+    os.chmod(directory, 0o700)
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _open_all(entry)
 
 
 def measure(arguments: dict[str, Any], _root: str | None, _fds: list[int]) -> int:

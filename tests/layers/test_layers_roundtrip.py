@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from minirt.errors import CorruptBlob, LayerError
@@ -73,6 +73,10 @@ def test_any_tree_comes_back_equal(plan: list[Step], overlay: WhiteoutStyle, own
 
 @needs_root
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # a directory with an attribute, and one without it in its place
+    base=[Step("directory", 0, 0, "a", 0), Step("xattr", 0, 0, "a", 0)],
+    history=[[Step("file", 0, 0, "a", 0), Step("delete", 0, 0, "a", 0), Step("directory", 0, 0, "a", 0)]],
+)
 @given(base=steps(15), history=st.lists(steps(12), min_size=1, max_size=3))
 def test_any_history_on_real_overlayfs_comes_back_equal(base: list[Step], history: list[list[Step]]) -> None:
     """Random changes on real overlay mounts, layer by layer: what the layers give, in both forms, is what was seen."""

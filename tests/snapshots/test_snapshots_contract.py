@@ -195,8 +195,10 @@ def test_any_history_gives_the_same_bytes(benches: dict[str, Bench], first: Step
     told: dict[str, list[Any]] = {}
     for name, bench in benches.items():
         below = [bench.layer([], BASE).diff_id]
-        for steps in (first, second):
-            made = bench.layer(below, steps)
+        for number, steps in enumerate((first, second), 1):
+            # An attribute set to what it is already is a copy-up for overlayfs, and nothing at all for ext4.
+            own = [(*step[:2], step[2] + 100 * number) if step[0] == "xattr" else step for step in steps]
+            made = bench.layer(below, own)
             told.setdefault(name, []).append(bench.told(made))
             below.append(made.diff_id)
         layers[name] = below
