@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["end_processes", "machine_leftovers", "monitors_of", "owners"]
 
+_PATIENCE = 5.0  # seconds: what was killed needs the processor once more to be gone, and the machine may be busy
 _MOMENT = 1.5  # seconds: longer than a monitor that has told the end still cleans up behind itself
 # What lies directly in these is ours; what is deeper may belong to the ids of containers.
 _OURS = ("", "blobs/sha256", "containers", "containers/*", "layers", "leases", "locks", "networks", "volumes")
@@ -136,13 +137,13 @@ def _groups(engine: Engine) -> Iterator[Finding]:
 
 def _clear(engine: Engine, identity: str, group: Group) -> None:
     """Under the container's lock, and only if it has not been started since it was looked at."""
-    with engine.store.lock(f"container-{identity}", timeout=0):
+    with engine.store.lock(f"container-{identity}", timeout=1.0):
         if any(one.id == identity and engine.lifecycle.state(one).alive for one in engine.lifecycle.shelf.all()):
             raise OSError("it was started meanwhile")
         with suppress(OSError):
             group.freeze(False)
         group.kill()
-        if not group.remove(patience=1.0):
+        if not group.remove(patience=_PATIENCE):
             raise OSError("something is in it still")
 
 
