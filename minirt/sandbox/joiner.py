@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -62,7 +63,8 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
             os.write(door, str(pid).encode())
             os.close(door)
         if doors:
-            ours.send({"grouped": True})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # killed already: told as its end
+                ours.send({"grouped": True})
         started = read_status(ours, pid, proc)
     except BaseException as error:
         channel.send({"error": error_to_json(error)})

@@ -6,6 +6,7 @@ container dies with it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -217,8 +218,10 @@ def _start(
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        # The child's new control group namespace starts where it is now.
-        ours.send({"grouped": True})
+        # The child's new control group namespace starts where it is now. Somebody may have killed it already: then it
+        # has ended by that signal, as any other.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            ours.send({"grouped": True})
     return read_status(ours, pid)
 
 
