@@ -142,7 +142,7 @@ def mode_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners)
     mode = stat.S_IMODE(status.st_mode)
     if isinstance(owners, SideOwners) and stat.S_ISDIR(status.st_mode):
         noted = _note(xattrs)
-        if noted is not None and noted[2] | stat.S_IRWXU == mode:
+        if noted is not None and noted[2] is not None and noted[2] | stat.S_IRWXU == mode:
             return noted[2]
     return mode
 
@@ -168,15 +168,15 @@ def owner_of(status: os.stat_result, xattrs: Mapping[str, bytes], owners: Owners
     return noted[:2] if noted else (0, 0)
 
 
-def _note(xattrs: Mapping[str, bytes]) -> tuple[int, int, int] | None:
-    """Owner, group and mode that :func:`note_owner` keeps beside a file; None for what cannot be read as that."""
+def _note(xattrs: Mapping[str, bytes]) -> tuple[int, int, int | None] | None:
+    """Owner, group and mode that :func:`note_owner` keeps beside a file; None for what cannot be read."""
     fields = xattrs.get(OVERRIDE_STAT, b"").split(b":")
     if len(fields) < 3 or not fields[0].isdigit() or not fields[1].isdigit():
         return None
     try:
         return int(fields[0]), int(fields[1]), int(fields[2], 8) & 0o7777
     except ValueError:
-        return int(fields[0]), int(fields[1]), 0
+        return int(fields[0]), int(fields[1]), None
 
 
 def target_of(handle: Handle | str) -> int | str:

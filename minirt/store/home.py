@@ -16,7 +16,7 @@ from minirt.model.reference import Reference
 from minirt.store.blobs import Blobs, BlobWriter
 from minirt.store.files import atomic_write
 from minirt.store.leases import Lease, leased
-from minirt.store.locks import Locks
+from minirt.store.locks import USERS, Locks
 from minirt.store.rebuild import images_among, rebuild_index
 from minirt.store.references import Named, References
 from minirt.store.shared import open_shared
@@ -168,11 +168,11 @@ class Store:
 
     def lock(self, name: str, *, shared: bool = False, timeout: float | None = None) -> AbstractContextManager[None]:
         """Exclude other processes and threads by a name of your choice; see :meth:`Locks.lock`."""
-        return self._locks.lock(f"user-{name}", shared=shared, timeout=timeout)
+        return self._locks.lock(f"{USERS}{name}", shared=shared, timeout=timeout)
 
     def is_locked(self, name: str) -> bool:
         """Whether somebody holds the lock ``name`` right now."""
-        return self._locks.held(f"user-{name}")
+        return self._locks.held(f"{USERS}{name}")
 
     @contextmanager
     def lease(self) -> Iterator[None]:
@@ -195,7 +195,7 @@ class Store:
         root = self.home / "blobs"
         with self._locks.lock("sweep"):
             self._blobs.clear_staging()
-            self._locks.clear("user-*.lock")
+            self._locks.clear(f"{USERS}*.lock")
             starts = leased(self.home / "leases") | set(keep)
             starts |= {Descriptor.from_json(entry).digest for entry in self._references.entries()}
             return sweep_blobs(root, reachable(self._blobs.roots, starts))

@@ -17,15 +17,15 @@ from urllib.parse import quote
 from minirt.errors import Conflict
 from minirt.store.files import storage_errors
 
-__all__ = ["Locks", "home_lock", "open_locked"]
+__all__ = ["USERS", "Locks", "home_lock", "open_locked"]
 
-_USERS = "user-"  # what is locked by a name of the caller's choice, apart from the store's own locks
+USERS = "user-"  # what is locked by a name of the caller's choice, apart from the store's own locks
 _POLL = 0.005  # seconds between two tries when there is a timeout
 
 
 def home_lock(home: Path, name: str, *, timeout: float | None = None) -> AbstractContextManager[None]:
     """As ``Store.lock``, for a process that has no store open. Raises ``OSError`` where there is no such home."""
-    return Locks(home / "locks").lock(f"{_USERS}{name}", timeout=timeout)
+    return Locks(home / "locks").lock(f"{USERS}{name}", timeout=timeout)
 
 
 class Locks:

@@ -124,15 +124,6 @@ def _smoke(
     return found
 
 
-@pytest.fixture
-def open_path(tmp_path: Path) -> Path:
-    """A directory that another user may reach."""
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o011)
-    return tmp_path
-
-
 @pytest.mark.skipif(shutil.which("proot") is None, reason="proot is not installed")
 def test_a_pod_builds_runs_and_commits_the_same_images(open_path: Path) -> None:
     """Chosen by itself, with the same ids that overlay and namespaces give, and nothing left lying about."""

@@ -89,15 +89,6 @@ class Machine:
         return where / "home"
 
 
-@pytest.fixture
-def open_path(tmp_path: Path) -> Path:
-    """A directory that another user may reach."""
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o011)
-    return tmp_path
-
-
 def _everything(home: Path) -> list[tuple[object, ...]]:
     """What lies there, to the last link and time: reading a file is the one thing that leaves no trace."""
     found = [(str(path), path.lstat()) for path in sorted(home.rglob("*"))]
