@@ -152,7 +152,7 @@ def _refuse_isolation(record: ContainerRecord, machine: Machine) -> None:
         if set("rw") - set(device.access) and "devices" not in machine.controllers:
             raise Unsupported(
                 f"--device {device.path}: access {device.access!r} alone cannot be enforced here",
-                cause="that takes the devices controller of control groups, version 1, as root",
+                cause="that takes control groups that can be kept from devices, as root",
                 hint="Leave the last part out: the container may then read and write it, as far as its file mode goes.",
             )
     if machine.isolation == "namespaces":

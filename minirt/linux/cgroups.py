@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from minirt.linux import device_filter
 from minirt.model.spec import Resources
 
 __all__ = ["CONTROLLERS", "Group", "Tree", "Usage", "cgroup_version", "find_tree", "needed", "own_cgroup"]
@@ -44,6 +45,11 @@ class Tree:
             return tuple(name for name in CONTROLLERS if name in self.places)
         there = _read(f"{self.places['']}/cgroup.controllers").split()
         return tuple(name for name in CONTROLLERS if _SECOND_NAMES.get(name, name) in there)
+
+    @property
+    def devices(self) -> bool:
+        """Whether its groups can be kept from devices: by files in version 1, by programs of ours in version 2."""
+        return "devices" in self.places if self.version == 1 else device_filter.available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,11 @@ class Group:
             _write(path, value)
 
     def restrict_devices(self, denied: Sequence[str], allowed: Sequence[str] = ()) -> None:
-        """Take away access (version 1 only): rules such as ``c 1:3 w``; with ``allowed``, all but that first."""
+        """Take away access: rules such as ``c 1:3 w``; with ``allowed``, all but that first."""
+        if self.tree.version == 2:
+            if denied or allowed:
+                device_filter.attach(self.directories[""], denied, allowed)
+            return
         if allowed:
             _write(f"{self.directories['devices']}/devices.deny", "a")
         for name, rules in (("allow", allowed), ("deny", denied)):

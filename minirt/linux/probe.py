@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.linux import landlock
-from minirt.linux.cgroups import cgroup_version, find_tree, own_cgroup
+from minirt.linux.cgroups import Tree, cgroup_version, find_tree, own_cgroup
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.machine import Answer, Machine, machine_from_json, machine_to_json
 from minirt.linux.processes import boot_id
@@ -121,7 +121,7 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         namespaces=spaces,
         cgroups=cgroups,
         cgroup_version=cgroup_version(),
-        controllers=tree.controllers if cgroups.ok and tree is not None else (),
+        controllers=_controllers(tree) if cgroups.ok and tree is not None else (),
         seccomp=_answer(outcomes, "seccomp", lambda _: "use a kernel built with CONFIG_SECCOMP_FILTER"),
         ptrace=ptrace,
         proot=proot,
@@ -131,6 +131,12 @@ def _conclude(outcomes: dict[str, Any]) -> Machine:
         snapshotter="overlay" if overlay.ok and spaces.ok else "copy",
         isolation="namespaces" if spaces.ok else ("proot" if ptrace.ok and proot.ok else "none"),
     )
+
+
+def _controllers(tree: Tree) -> tuple[str, ...]:
+    # In version 2 devices are no controller of the kernel's, but a program that we give it.
+    programs = ("devices",) if tree.version == 2 and tree.devices else ()
+    return tree.controllers + programs
 
 
 def _answer(outcomes: dict[str, Any], name: str, cure: Any, below: Answer | None = None) -> Answer:

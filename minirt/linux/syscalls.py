@@ -11,8 +11,11 @@ import ctypes
 import errno
 import os
 import platform
+import struct
 
 __all__ = [
+    "bpf_attach_device_program",
+    "bpf_load_device_program",
     "capset",
     "clone",
     "close_on_exec",
@@ -48,6 +51,7 @@ _SYS_PIVOT_ROOT = 41 if _ARM else 155
 _SYS_CAPSET = 91 if _ARM else 126
 _SYS_KEYCTL = 219 if _ARM else 250
 _SYS_SECCOMP = 277 if _ARM else 317
+_SYS_BPF = 280 if _ARM else 321
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_FSOPEN = 430
@@ -61,6 +65,8 @@ _SYS_LANDLOCK_ADD_RULE = 445
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_IDMAP = 0x00100000
+# linux/bpf.h: commands, a type of program, where it is attached, and that others may be attached beside it.
+_BPF_PROG_LOAD, _BPF_PROG_ATTACH, _BPF_PROG_TYPE_CGROUP_DEVICE, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI = 5, 8, 15, 6, 2
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 
 # PyDLL keeps the interpreter's lock: these calls do not block, and a raw clone must not happen without it.
@@ -265,3 +271,21 @@ def landlock_add(ruleset: int, fd: int, allowed: int) -> None:
 
     rule = _Beneath(allowed, fd)
     _call(_SYS_LANDLOCK_ADD_RULE, _long(ruleset), _long(1), ctypes.byref(rule), _long(0))
+
+
+def bpf_load_device_program(program: bytes) -> int:
+    """A program (``struct bpf_insn[]``) that decides about devices, as a descriptor."""
+    instructions = ctypes.create_string_buffer(program, len(program))
+    licence = ctypes.create_string_buffer(b"BSD")
+    # union bpf_attr: prog_type, insn_cnt, insns, license.
+    attribute = struct.pack(
+        "=IIQQ", _BPF_PROG_TYPE_CGROUP_DEVICE, len(program) // 8, ctypes.addressof(instructions),
+        ctypes.addressof(licence),
+    )  # fmt: skip
+    return _call(_SYS_BPF, _long(_BPF_PROG_LOAD), attribute, _long(len(attribute)))
+
+
+def bpf_attach_device_program(group: int, program: int) -> None:
+    """Let it decide for the control group ``group`` (a descriptor of its directory), beside those of groups above."""
+    attribute = struct.pack("=IIII", group, program, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI)
+    _call(_SYS_BPF, _long(_BPF_PROG_ATTACH), attribute, _long(len(attribute)))

@@ -102,8 +102,8 @@ def limited(devices: tuple[Device, ...]) -> tuple[str, ...]:
 
 
 def listed(spec: SandboxSpec, group: Group) -> tuple[str, ...]:
-    """Docker's list of devices (moby, ``oci/defaults.go``) for who could mount without ``nodev``; version 1 only."""
-    if "CAP_SYS_ADMIN" not in spec.process.capabilities or "devices" not in group.tree.places:
+    """Docker's list of devices (moby, ``oci/defaults.go``) for who could mount without ``nodev``."""
+    if "CAP_SYS_ADMIN" not in spec.process.capabilities or not group.tree.devices:
         return ()
     own = [f"c {major}:{minor} rwm" for major, minor in (*_DEVICES.values(), (5, 1), (5, 2))]
     given = []

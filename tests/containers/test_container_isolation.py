@@ -156,7 +156,7 @@ def test_given_devices(engine: Engine) -> None:
 def test_who_may_mount_opens_no_other_device(engine: Engine) -> None:
     """With CAP_SYS_ADMIN a node on a tmpfs of one's own opens only if docker's list has it, or --device gave it."""
     if not engine.machine.root or "devices" not in engine.machine.controllers:
-        pytest.skip("that takes the devices controller of cgroups version 1, as root")
+        pytest.skip("that takes control groups that can be kept from devices, as root")
     device = next((path for path in ("/dev/fuse", "/dev/net/tun") if os.path.exists(path)), None)
     if device is None:
         pytest.skip("this machine has no device that any program may open and no container has")
