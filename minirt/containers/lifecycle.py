@@ -37,6 +37,7 @@ from minirt.networks.store import Networks
 from minirt.sandbox import attach
 from minirt.sandbox.restarts import allow, parse_policy, write_policy
 from minirt.store.journal import Journal
+from minirt.store.lives import note_exec
 
 __all__ = ["Lifecycle", "Rooms"]
 
@@ -213,6 +214,8 @@ class Lifecycle(Removing, Storing):
         process = exec_process(
             record, argv, self._union(record), environment=environment, cwd=cwd, user=user, terminal=terminal
         )
+        directory = str(self.shelf.directory(record.id))
+        identity = note_exec(directory, argv)
         begin = Attachment.leave if detach else Attachment.begin
         return begin(
             lambda out, err: self._rooms.sandbox.exec(
@@ -222,6 +225,7 @@ class Lifecycle(Removing, Storing):
                 name=record.id,
                 privileged=privileged or record.privileged,
                 detach=detach,
+                noted=(directory, identity),
                 cgroup=limits.joined_group(record, self._rooms.machine),
                 stdin=stdin,
                 stdout=out,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from minirt.containers.changes import PathChange
 from minirt.containers.ending import Ending
-from minirt.containers.noting import noted
 from minirt.containers.records import ContainerRecord
 from minirt.containers.rooms import Rooms
 from minirt.containers.state import read_stubs
@@ -35,22 +36,26 @@ class Storing(Ending):
         found = self._rooms.sandbox.call("minirt.containers.changes:work", arguments)
         return tuple(PathChange(kind, path) for kind, path in found)
 
-    @noted("commit")
-    def commit(self, record: ContainerRecord, *, pause: bool = True) -> Layer:
-        """Pack the storage layer as an image layer; the container keeps it. A running one is paused meanwhile."""
-        hold = pause and self.state(record).status == "running"
+    @contextlib.contextmanager
+    def held(self, record: ContainerRecord) -> Iterator[None]:
+        """A running container is paused meanwhile."""
+        hold = self.state(record).status == "running"
         if hold:
             self.pause(record)
         try:
-            directory = self.shelf.directory(record.id)
-            arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
-            compares = isinstance(self._rooms.snapshots, CopySnapshots)
-            hidden = [] if compares else self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
-            creator = self._creator(record, directory)
-            return self._rooms.snapshots.commit(directory, keep=True, without=hidden, creator=creator)
+            yield
         finally:
             if hold:
                 self.unpause(record)
+
+    def commit(self, record: ContainerRecord) -> Layer:
+        """Pack the storage layer as an image layer; the container keeps it."""
+        directory = self.shelf.directory(record.id)
+        arguments = {"upper": str(directory / "upper"), "stubs": read_stubs(directory)}
+        compares = isinstance(self._rooms.snapshots, CopySnapshots)
+        hidden = [] if compares else self._rooms.sandbox.call("minirt.containers.changes:stubs", arguments)
+        creator = self._creator(record, directory)
+        return self._rooms.snapshots.commit(directory, keep=True, without=hidden, creator=creator)
 
     def _creator(self, record: ContainerRecord, directory: Path) -> tuple[int, int]:
         """Whose files its program makes."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minirt.engine.happenings import note_prune
 from minirt.errors import PathNotFound
 from minirt.model.cancel import Cancel
 from minirt.model.events import EventSink
@@ -172,7 +173,9 @@ class WithBuilds:
 
         only = Selection(not types or "regular" in types, not types or "exec.cachemount" in types, tuple(ids))
         keep = room_to_keep(self._engine, reserved=keep_storage, most=max_used, free=min_free)
-        return prune(self._engine, every=all, unused_for=unused_for, keep_bytes=keep, only=only)
+        pruned = prune(self._engine, every=all, unused_for=unused_for, keep_bytes=keep, only=only)
+        note_prune(self._engine.journal, "builder", pruned["SpaceReclaimed"])
+        return pruned
 
     def cache_records(self) -> list[dict[str, Any]]:
         """What the build cache holds, one by one, as docker's ``buildx du`` names the fields.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minirt.engine.changing import changed
+from minirt.engine.happenings import note_image
 from minirt.errors import ImageNotFound, InvalidSpec
 from minirt.images.image import StoredImage, platforms_of
 from minirt.model.cancel import Cancel
@@ -118,6 +120,7 @@ def build(engine: Engine, request: BuildRequest, on_event: EventSink | None, can
 
     result = engine.builder.build(request, on_event=engine.sink(on_event), cancel=cancel)
     stored = engine.image_store.get(str(result.image_id))
+    _note(engine, stored, request.tags)
     keep_to_limit(engine)
     return stored
 
@@ -157,8 +160,16 @@ def build_each(
                 if left.media_type != INDEX and left.digest not in before:
                     engine.store.remove_untagged(left.digest)
         stored = read_image(engine.store, index, request.tags)
+    _note(engine, stored, request.tags)
     keep_to_limit(engine)
     return stored
+
+
+def _note(engine: Engine, stored: StoredImage, names: Sequence[Reference]) -> None:
+    """What docker tells of a build: its names, then the image. A name without a tag stays one."""
+    for name in names:
+        note_image(engine.journal, "tag", stored, name.familiar.removesuffix(":latest"))
+    note_image(engine.journal, "create", stored)
 
 
 def cached_diff_ids(engine: Engine) -> Iterable[Digest]:
@@ -177,12 +188,13 @@ def commit(
     changes: Sequence[str] = (),
 ) -> StoredImage:
     """See :meth:`minirt.engine.containers.Container.commit`."""
+    from minirt.containers.noting import note
     from minirt.engine.facade import now
 
     reference = Reference.parse(name) if name else None
-    with engine.store.lease():
+    with engine.store.lease(), engine.lifecycle.held(record) if pause else nullcontext():
         base = engine.image_store.get(str(record.image_id))
-        layer = engine.lifecycle.commit(record, pause=pause)
+        layer = engine.lifecycle.commit(record)
         created = now()
         by = History(created, " ".join(record.argv), message, author)
         config = _committed(base.config, record, layer.diff_id, by, author)
@@ -193,7 +205,13 @@ def commit(
             engine.store.add_untagged(descriptor)
         else:
             engine.store.set_reference(reference, descriptor)
-    return engine.image_store.get(str(config.digest))
+        stored = engine.image_store.get(str(config.digest))
+        given = "" if reference is None else reference.familiar
+        note_image(engine.journal, "create", stored)
+        if given:
+            note_image(engine.journal, "tag", stored, given)
+        note(engine.journal, "commit", record, comment=message, imageID=str(stored.id), imageRef=given)
+    return stored
 
 
 def _committed(base: ImageConfig, record: ContainerRecord, diff_id: Digest, by: History, author: str) -> ImageConfig:

@@ -139,6 +139,7 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
         from minirt.engine.limits import update_container
 
         self._record = update_container(self._engine, self._record, options)
+        note(self._engine.journal, "update", self._record)
 
     def remove(self, force: bool = False, v: bool = False, link: bool = False) -> None:
         """Remove it and its storage layer; with ``v`` its anonymous volumes too. Raises ContainerIsRunning."""

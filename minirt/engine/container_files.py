@@ -75,6 +75,7 @@ class WithFiles:
         """
         files, record = self._engine.files, self._record
         found = files.existing(record, path)
+        note(self._engine.journal, "archive-path", record)
         name = _base_name(found.place)
         facts = {
             "name": name,
@@ -99,6 +100,7 @@ class WithFiles:
         found = self._engine.files.existing(self._record, path, follow=True)
         if not found.place.directory:
             raise refused("extraction point is not a directory")
+        note(self._engine.journal, "extract-to-dir", self._record)
         stream = io.BytesIO(data) if isinstance(data, bytes) else data
         self._engine.files.unpack(self._record, found.place.real, stream, as_user=archive)
         return True
@@ -125,6 +127,7 @@ class WithFiles:
         source = files.existing(self._record, path, follow=follow).place
         goal = landing(source, there)
         _check_parent(goal)
+        note(self._engine.journal, "archive-path", self._record)
         with files.packed(self._record, source.real, goal.name) as stream, Beneath(Path(goal.directory)) as tree:
             reader = TreeReader(tree, (), RealOwners(), None, goal.directory, confined=True)
             return _with_words(lambda: reader.take(stream))
@@ -143,6 +146,7 @@ class WithFiles:
         goal = landing(here, found.place)
         if not found.place.exists and (not found.parent or goal.directory == found.place.real):
             raise missing(self._record, goal.directory)
+        note(self._engine.journal, "extract-to-dir", self._record)
         read, write = os.pipe()
         packing = _Packing(here, goal.name, write)
         with open(read, "rb", buffering=_CHUNK) as stream:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minirt.engine.attaching import Output
 from minirt.engine.container import Container
 from minirt.engine.filters import container_filter, prune_filter
+from minirt.engine.happenings import note_prune
 from minirt.engine.options import make_request
 from minirt.errors import ContainerFailed, ContainerNotFound
 from minirt.model.cancel import Cancel
@@ -156,6 +157,7 @@ class ContainerCollection:
                 continue
             removed.append(container.id)
             freed += size
+        note_prune(self._engine.journal, "container", freed)
         return {"ContainersDeleted": removed, "SpaceReclaimed": freed}
 
 

@@ -10,10 +10,12 @@ from minirt.linux.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
 from minirt.store.journal import Journal
 
 if TYPE_CHECKING:
+    from minirt.images.image import StoredImage
     from minirt.images.removal import Removal
     from minirt.model.cancel import Cancel
+    from minirt.model.reference import Reference
 
-__all__ = ["happenings", "note_image", "note_removal"]
+__all__ = ["happenings", "note_image", "note_prune", "note_removal", "note_transfer"]
 
 
 def happenings(
@@ -43,14 +45,26 @@ def happenings(
                 cancel.check()
 
 
-def note_image(journal: Journal, action: str, identity: str, name: str) -> None:
-    """One line about an image; docker names what was asked for."""
-    journal.write("image", action, identity, {"name": name})
+def note_image(journal: Journal, action: str, image: StoredImage, name: str = "") -> None:
+    """One line about an image, with its labels; docker names what was asked for, else the id."""
+    labels = dict(image.config.config.labels or {})
+    journal.write("image", action, str(image.id), {**labels, "name": name or str(image.id)})
+
+
+def note_transfer(journal: Journal, action: str, image: StoredImage, name: Reference) -> None:
+    """``pull`` and ``push``: told under the name, as docker tells them."""
+    labels = dict(image.config.config.labels or {})
+    journal.write("image", action, name.familiar, {**labels, "name": name.familiar_name})
 
 
 def note_removal(journal: Journal, removal: Removal) -> None:
     """What ``rmi`` and ``prune`` took away."""
-    for name in removal.untagged:
-        journal.write("image", "untag", name, {"name": name})
+    for image in removal.images:
+        note_image(journal, "untag", image)
     for digest in removal.deleted:
         journal.write("image", "delete", str(digest), {"name": str(digest)})
+
+
+def note_prune(journal: Journal, kind: str, freed: int) -> None:
+    """The end of a ``prune``, and how many bytes it gave back."""
+    journal.write(kind, "prune", "", {"reclaimed": str(freed)})

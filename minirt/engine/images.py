@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.engine.build_calls import WithBuilds
-from minirt.engine.happenings import note_image, note_removal
+from minirt.engine.happenings import note_image, note_prune, note_removal, note_transfer
 from minirt.errors import ImageNotFound
 from minirt.images.image import StoredImage
 from minirt.images.removal import Removal
@@ -108,7 +108,8 @@ class Image:
         """Give it another name. Raises :class:`InvalidReference`."""
         self._engine.image_store.tag(self.id, f"{repository}:{tag}" if tag else repository)
         self.reload()
-        note_image(self._engine.journal, "tag", self.id, f"{repository}:{tag}" if tag else repository)
+        given = Reference.parse(f"{repository}:{tag}" if tag else repository)
+        note_image(self._engine.journal, "tag", self.stored, given.familiar)
         return True
 
     def reload(self) -> None:
@@ -145,18 +146,23 @@ class ImageCollection(WithBuilds):
         cancel: Cancel | None = None,
     ) -> Image:
         """Fetch an image. Raises RegistryError and its kinds, ImageNotFound, CorruptBlob, StorageFull, Cancelled."""
+        name = f"{repository}:{tag}" if tag else repository
         stored = self._engine.image_store.pull(
-            f"{repository}:{tag}" if tag else repository,
+            name,
             platform=Platform.parse(platform) if platform else None,
             on_event=self._engine.sink(on_event),
             cancel=cancel,
         )
-        note_image(self._engine.journal, "pull", *[stored.tags[0] if stored.tags else str(stored.id)] * 2)
+        note_transfer(
+            self._engine.journal, "pull", stored, Reference.parse(f"{repository}:{tag}" if tag else repository)
+        )
         return Image(self._engine, stored)
 
     def push(self, name: str, *, on_event: EventSink | None = None, cancel: Cancel | None = None) -> str:
         """Send an image to the registry that its name tells; returns the digest it has there."""
-        return str(self._engine.image_store.push(name, on_event=self._engine.sink(on_event), cancel=cancel).digest)
+        sent = self._engine.image_store.push(name, on_event=self._engine.sink(on_event), cancel=cancel)
+        note_transfer(self._engine.journal, "push", self._engine.image_store.get(name), Reference.parse(name))
+        return str(sent.digest)
 
     def remove(self, image: str, force: bool = False) -> Removal:
         """``docker rmi``: take the name away, and the image with its last one. Raises ImageNotFound, ImageInUse."""
@@ -170,11 +176,18 @@ class ImageCollection(WithBuilds):
         removal = self._engine.image_store.prune(all=all, wanted=wanted)
         self._engine.release_layers(removal.layers)
         note_removal(self._engine.journal, removal)
+        note_prune(self._engine.journal, "image", removal.bytes)
         return removal
 
     def save(self, names: Sequence[str]) -> Iterator[bytes]:
         """One archive of several images, for ``docker load``, ``skopeo`` and :meth:`load`."""
-        return self._engine.image_store.save(names)
+        found = [self._engine.image_store.get(name) for name in names]
+        return self._saved(found, self._engine.image_store.save(names))
+
+    def _saved(self, images: Sequence[StoredImage], chunks: Iterator[bytes]) -> Iterator[bytes]:
+        yield from chunks
+        for image in images:
+            note_image(self._engine.journal, "save", image)
 
     def load(
         self, stream: BinaryIO, *, on_event: EventSink | None = None, cancel: Cancel | None = None
@@ -182,7 +195,7 @@ class ImageCollection(WithBuilds):
         """Take in an archive. Raises InvalidDocument, CorruptBlob, StorageFull."""
         loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
         for image in loaded:
-            note_image(self._engine.journal, "load", str(image.id), str(image.id))
+            note_image(self._engine.journal, "load", image)
         return [Image(self._engine, stored) for stored in loaded]
 
     def import_image(
@@ -212,7 +225,9 @@ class ImageCollection(WithBuilds):
             platform=Platform.parse(platform) if platform else None,
             cancel=cancel,
         )
-        note_image(self._engine.journal, "import", str(stored.id), repository or str(stored.id))
+        if repository:
+            note_image(self._engine.journal, "tag", stored, Reference.parse(repository).familiar)
+        note_image(self._engine.journal, "import", stored)
         return Image(self._engine, stored)
 
     def source(

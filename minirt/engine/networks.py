@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from minirt.engine.happenings import note_prune
 from minirt.errors import Conflict, Unsupported
 
 if TYPE_CHECKING:
@@ -189,4 +190,5 @@ class NetworkCollection:
             except Conflict:
                 continue
             removed.append(stored.name)
+        note_prune(self._engine.journal, "network", 0)
         return {"NetworksDeleted": removed}

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from minirt.engine.happenings import note_prune
 from minirt.errors import InvalidSpec, PathNotFound, VolumeInUse
 from minirt.volumes.store import Volume as StoredVolume
 
@@ -160,4 +161,5 @@ class VolumeCollection:
                 freed += self._engine.snapshots.measure(volume.stored.mountpoint)
                 self.remove(volume.name)
                 removed.append(volume.name)
+        note_prune(self._engine.journal, "volume", freed)
         return {"VolumesDeleted": removed, "SpaceReclaimed": freed}

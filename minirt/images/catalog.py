@@ -132,7 +132,7 @@ class ImageStore:
             if not delete and set(gone) == set(image.names):
                 self.store.add_untagged(image.top)  # a container runs from it: it lives on without a name
         if not delete:
-            return Removal(tuple(ref.familiar for ref in gone))
+            return Removal(tuple(ref.familiar for ref in gone), images=(image,) * len(gone))
         return self._delete([image], gone)
 
     def prune(
@@ -281,5 +281,9 @@ class ImageStore:
         layers = dict.fromkeys(d for image in doomed for d in image.config.diff_ids if d not in left)
         swept = self.store.sweep(self._keep())
         return Removal(
-            tuple(ref.familiar for ref in untagged), tuple(image.id for image in doomed), tuple(layers), swept.bytes
+            tuple(ref.familiar for ref in untagged),
+            tuple(image.id for image in doomed),
+            tuple(layers),
+            swept.bytes,
+            tuple(image for image in doomed for ref in image.names if ref in untagged),
         )

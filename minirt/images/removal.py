@@ -29,12 +29,16 @@ class ImageUse:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was removed: names (``hello:1``), ids of images, and the diff ids that no image holds any more."""
+    """What was removed: names (``hello:1``), ids of images, and the diff ids that no image holds any more.
+
+    ``images`` are those that had the names, each as often as it had one.
+    """
 
     untagged: tuple[str, ...] = ()
     deleted: tuple[Digest, ...] = ()
     layers: tuple[Digest, ...] = ()
     bytes: int = 0
+    images: tuple[StoredImage, ...] = ()
 
 
 def plan_removal(

@@ -30,7 +30,7 @@ Step = tuple[int, int, int, int, int]  # code, target register, source register,
 def attach(directory: str, denied: Sequence[str], allowed: Sequence[str] = ()) -> None:
     """Have the group at ``directory`` open only what the rules let it (see :func:`assemble`).
 
-    Groups above keep their say. Raises ``OSError``: EPERM for who may not, EINVAL where the kernel has no such programs.
+    Groups above keep their say. Raises ``OSError``: EPERM for who may not, EINVAL where the kernel has none of these.
     """
     program = syscalls.bpf_load_device_program(assemble(denied, allowed))
     try:
@@ -82,7 +82,8 @@ def _rule(rule: str, *, answer: int) -> list[Step]:
     kind, number, letters = rule.split()
     major, _, minor = number.partition(":")
     mask = sum(_ACCESS[letter] for letter in letters)
-    tests = [(_TYPE, _KINDS[kind]), *((register, int(n)) for register, n in ((_MAJOR, major), (_MINOR, minor)) if n != "*")]
+    numbers = ((_MAJOR, major), (_MINOR, minor))
+    tests = [(_TYPE, _KINDS[kind]), *((register, int(wanted)) for register, wanted in numbers if wanted != "*")]
     then = _answer(answer)
     # Granting takes all of the access asked for, refusing any of it.
     asked = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import hashlib
 import ipaddress
 import os
 import re
@@ -20,6 +19,7 @@ from minirt.networks.claims import drop_claim, live_claims, read_claim, read_net
 from minirt.networks.records import BRIDGE, BUILT_IN, Endpoint, Network, Wish
 from minirt.store import Store
 from minirt.store.files import atomic_write, storage_errors
+from minirt.store.lives import UNWIRED, built_in_id
 
 __all__ = ["Networks"]
 
@@ -115,9 +115,7 @@ class Networks:
         return tuple(found[name] for name in sorted(found))
 
     def _built_in(self, name: str) -> Network:
-        identity = hashlib.sha256(f"minirt network {name} {self.home}".encode()).hexdigest()
-        driver = {"none": "null"}.get(name, name)
-        return Network(name, identity, driver=driver)
+        return Network(name, built_in_id(name, self.home), driver=UNWIRED.get(name, name))
 
     def endpoints(self, network: Network) -> builtins.list[Endpoint]:
         """The containers on it that run now."""

@@ -107,12 +107,14 @@ class Sandbox:
         stdout: int | None = None,
         stderr: int | None = None,
         detach: bool = False,
+        noted: tuple[str, str] | None = None,
         cancel: Cancel | None = None,
     ) -> Running:
         """Run a second program in the container whose PID 1 is this very process of the machine.
 
         With ``cgroup`` it is put into that control group. It ends with the container, and unless ``detach`` also with
-        this client. Raises :class:`ContainerNotRunning` if that process is gone, otherwise as :meth:`start`.
+        this client. ``noted``: the container's directory, and an id under which the journal is told of the end. Raises
+        :class:`ContainerNotRunning` if that process is gone, otherwise as :meth:`start`.
         """
         request = {
             "do": "exec",
@@ -124,6 +126,7 @@ class Sandbox:
             "cgroup": cgroup,
             "tied": not detach,
             "tracer": self._tracer,
+            "noted": None if noted is None else list(noted),
         }
         return self._begin(name or str(pid), request, (stdin, stdout, stderr), cancel, tied=not detach)
 

@@ -12,6 +12,7 @@ from typing import Any
 from minirt.model.spec import HealthCheck, SandboxSpec
 from minirt.sandbox.state import now
 from minirt.sandbox.wire import Channel, process_to_json
+from minirt.store.lives import note_exec
 
 __all__ = ["Health"]
 
@@ -114,6 +115,7 @@ class Health:
         from minirt.sandbox.joiner import run_joiner
 
         try:
+            directory = self.spec.lifetime.state_dir
             process = replace(self.spec.process, argv=self.check.argv, terminal=False, stdin_open=False)
             request = {
                 "id": f"health{self.spec.id[:5]}",
@@ -124,6 +126,7 @@ class Health:
                 "cgroup": self.spec.cgroup,
                 "tracer": self.tracer,
                 "tied": True,
+                "noted": None if directory is None else [directory, note_exec(directory, self.check.argv)],
                 "stdio": [None, 0, 0],
             }
             run_joiner(channel, request, [sink])

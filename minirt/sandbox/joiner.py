@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from minirt.errors import ContainerNotRunning
@@ -20,6 +21,7 @@ from minirt.sandbox.init import Stdio, begin, fail, finish
 from minirt.sandbox.monitor import Plumbing, as_started, read_status, supervise
 from minirt.sandbox.traced import join_traced
 from minirt.sandbox.wire import Channel, error_to_json, process_from_json
+from minirt.store.lives import ending_of_exec
 
 __all__ = ["run_joiner"]
 
@@ -40,8 +42,9 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
     given = Stdio(*(None if index is None else fds[index] for index in request["stdio"]))
     try:
         process = process_from_json(request["process"])
+        at_end = _teller(request)
         if request.get("tracer", ""):
-            _run_traced(channel, request, process, given)
+            _run_traced(channel, request, process, given, at_end)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         last = caps.last_capability()
         doors = _doors(request.get("cgroup", ""))
@@ -70,16 +73,25 @@ def run_joiner(channel: Channel, request: dict[str, Any], fds: list[int]) -> NoR
         channel.send({"error": error_to_json(error)})
         os._exit(1)
     plumbing.close_inner()
-    supervise(channel, started, plumbing, tied=request["tied"], at_end=lambda _: None)
+    supervise(channel, started, plumbing, tied=request["tied"], at_end=at_end)
     os._exit(0)
 
 
-def _run_traced(channel: Channel, request: dict[str, Any], process: Process, given: Stdio) -> NoReturn:
+def _run_traced(
+    channel: Channel, request: dict[str, Any], process: Process, given: Stdio, at_end: Callable[[int], None]
+) -> NoReturn:
     plumbing = Plumbing.direct(given, terminal=process.terminal)
     started = as_started(join_traced(request["pid"], request["start_time"], process, plumbing.inner))
     plumbing.close_inner()
-    supervise(channel, started, plumbing, tied=request["tied"], at_end=lambda _: None)
+    supervise(channel, started, plumbing, tied=request["tied"], at_end=at_end)
     os._exit(0)
+
+
+def _teller(request: dict[str, Any]) -> Callable[[int], None]:
+    """Tells the journal of the end; made while the machine's files are still in sight."""
+    if not request.get("noted"):
+        return lambda _: None
+    return ending_of_exec(*request["noted"])
 
 
 def _doors(cgroup: str) -> list[int]:

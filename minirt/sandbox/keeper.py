@@ -15,7 +15,7 @@ from minirt.model.spec import SandboxSpec
 from minirt.sandbox.restarts import Backoff, RestartPolicy, read_policy, was_stopped
 from minirt.sandbox.state import NEVER, now, read_state, write_state
 from minirt.sandbox.stubs import remove_stubs, storage_of
-from minirt.store.lives import lasted, note_end, note_mounts, note_start, note_unmounts
+from minirt.store import lives
 from minirt.store.locks import home_lock
 
 __all__ = ["Keeper"]
@@ -44,7 +44,8 @@ class Keeper:
     def opened(self) -> None:
         """What it mounts is its from now on, until :meth:`ended` or :meth:`refused`."""
         if self.state_dir is not None:
-            note_mounts(self.state_dir)
+            lives.note_mounts(self.state_dir)
+            lives.note_network(self.state_dir, "connect")
 
     def refused(self, error: BaseException) -> None:
         """The program could not be started."""
@@ -76,17 +77,22 @@ class Keeper:
             }
         )
         if self.state_dir is not None:
-            note_start(self.state_dir)
+            lives.note_start(self.state_dir)
 
     def note_health(self, health: dict[str, Any]) -> None:
         """What the health check found; see :mod:`minirt.sandbox.health`."""
+        before = (self._state.get("Health") or health)["Status"]
         self._write({**self._state, "Health": health})
+        if self.state_dir is not None and health["Status"] != before:
+            lives.note_health(self.state_dir, health["Status"])
 
     def ended(self, code: int) -> None:
         """The program ended with this exit code; decide whether it will start again, and say so in the state."""
         if self._stubs is not None and self._storage is not None:
             remove_stubs(self._storage, **self._stubs)
         killed = self.group is not None and self.group.oom_kills() > self._oom_kills
+        if killed and self.state_dir is not None:
+            lives.note_memory_full(self.state_dir)
         self._delay = self._decide(code)
         end = {"Pid": 0, "ExitCode": code, "FinishedAt": now(), "Stubs": None, "OOMKilled": killed}
         status = "exited" if self._delay is None else "restarting"
@@ -95,7 +101,7 @@ class Keeper:
             self._give_back()
         if self.state_dir is not None:
             # Before the end can be read: whoever waits for it does the next thing, which is told after this one.
-            note_end(self.state_dir, code, lasted(state))
+            lives.note_end(self.state_dir, code, lives.lasted(state))
         if self._delay is None:
             self._leave_for_ever(state)
         else:
@@ -126,7 +132,8 @@ class Keeper:
         """Its networks and volumes are others' again."""
         self.leave()
         if self.state_dir is not None:
-            note_unmounts(self.state_dir)
+            lives.note_network(self.state_dir, "disconnect")
+            lives.note_unmounts(self.state_dir)
 
     def _leave_for_ever(self, state: dict[str, Any]) -> None:
         """The group goes before the end is told: from then on a new start may make it anew, and use it."""

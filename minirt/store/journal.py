@@ -6,6 +6,7 @@ replays the file and goes on with what is appended.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Page"]
 
 _NAME = "events.jsonl"
 _MOST = 4 << 20  # bytes; then the file is put aside, and the one before it forgotten
@@ -29,29 +30,19 @@ class Journal:
         self, kind: str, action: str, identity: str, attributes: Mapping[str, str], *, nanoseconds: int | None = None
     ) -> None:
         """Append one event. Never raises ``OSError``: a full disk must not stop what is told about."""
-        moment = time.time_ns() if nanoseconds is None else nanoseconds
-        event: dict[str, Any] = {
-            "Type": kind,
-            "Action": action,
-            "Actor": {"ID": identity, "Attributes": dict(sorted(attributes.items()))},
-            "scope": "local",
-            "time": moment // 1_000_000_000,
-            "timeNano": moment,
-        }
-        if kind in ("container", "image"):  # kept by docker for clients older than the fields above
-            event = {"status": action, "id": identity, "from": attributes.get("image", ""), **event}
-            if kind == "image":
-                del event["from"]
-        try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(fd, json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
-                if os.fstat(fd).st_size > _MOST:
+        page = self.open()
+        if page is not None:
+            page.write(kind, action, identity, attributes, nanoseconds=nanoseconds)
+            if page.close() > _MOST:
+                with contextlib.suppress(OSError):
                     os.replace(self.path, self.path.with_name(f"{_NAME}.1"))
-            finally:
-                os.close(fd)
+
+    def open(self) -> Page | None:
+        """For who will not see the file any more when there is something to tell; None where it cannot be written."""
+        try:
+            return Page(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
         except OSError:
-            pass
+            return None
 
     def read(self) -> list[dict[str, Any]]:
         """All events so far, oldest first."""
@@ -75,6 +66,40 @@ class Journal:
             return self.path.stat().st_size
         except OSError:
             return 0
+
+
+class Page:
+    """The journal, open for appending."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def write(
+        self, kind: str, action: str, identity: str, attributes: Mapping[str, str], *, nanoseconds: int | None = None
+    ) -> None:
+        """As :meth:`Journal.write`."""
+        moment = time.time_ns() if nanoseconds is None else nanoseconds
+        event: dict[str, Any] = {
+            "Type": kind,
+            "Action": action,
+            "Actor": {"ID": identity, "Attributes": dict(sorted(attributes.items()))},
+            "scope": "local",
+            "time": moment // 1_000_000_000,
+            "timeNano": moment,
+        }
+        if kind in ("container", "image"):  # kept by docker for clients older than the fields above
+            event = {"status": action, "id": identity, "from": attributes.get("image", ""), **event}
+            if kind == "image":
+                del event["from"]
+        with contextlib.suppress(OSError):
+            os.write(self.fd, json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+
+    def close(self) -> int:
+        """The journal's bytes so far."""
+        try:
+            return os.fstat(self.fd).st_size
+        finally:
+            os.close(self.fd)
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -69,6 +69,20 @@ def test_prune_asks(cli: Teller) -> None:
     assert cli.ok("ps", "-aq").out == ""
 
 
+def test_system_prune_says_what_it_takes(cli: Teller) -> None:
+    """Networks that nobody uses go, too; the question lists everything, and the filters."""
+    cli.ok("network", "create", "idle")
+    said = cli.ok("system", "prune", "--filter", "label=a=b")
+    listed = [line for line in said.lines if line.startswith("  - ")]
+    assert listed == [
+        "  - all stopped containers", "  - all networks not used by at least one container", "  - all dangling images",
+        "  - unused build cache", "  - label=a=b",
+    ]  # fmt: skip
+    assert "idle" in cli.ok("network", "ls", "--format", "{{.Name}}").lines
+    assert cli.ok("system", "prune", "-f").out.startswith("Deleted Networks:\nidle\n")
+    assert cli("system", "prune", "--volumes", "--filter", "until=1h").err.startswith('Error: The "until" filter')
+
+
 def test_system(cli: Teller) -> None:
     """Info says in words what the machine allows; df counts; version can be asked for by scripts."""
     said = cli.ok("info")

@@ -116,7 +116,8 @@ def _cpu(name: str) -> float:
 
 def devices(_: Row) -> None:
     """Who may mount makes nodes of his own, and they open docker's devices alone: null does, the kernel's log not."""
-    script = "mount -t tmpfs x /tmp; cd /tmp; mknod null c 1 3; mknod log c 1 11; for n in *; do (: < $n) && echo $n; done"
+    nodes = "mount -t tmpfs x /tmp; cd /tmp; mknod null c 1 3; mknod log c 1 11"
+    script = f"{nodes}; for n in *; do (: < $n) && echo $n; done"
     said = docker("run", "--rm", "--cap-add", "SYS_ADMIN", "trial", "sh", "-c", f"({script}) 2> /dev/null; true")
     assert said.split() == ["null"], said
     said = docker("run", "--rm", "--device", "/dev/kmsg:/dev/log:w", "trial", "sh", "-c", ": < /dev/log", code=None)

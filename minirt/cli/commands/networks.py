@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minirt.cli.commands.inspect import show
-from minirt.cli.commands.prune import AGE_AND_LABELS, old_enough
+from minirt.cli.commands.prune import AGE_AND_LABELS, networks_text, of_networks
 from minirt.cli.common import FORMAT, INSPECT_FORMAT, confirmed, each, filter_flag
 from minirt.cli.grammar import absent, command, switch, value, values
 from minirt.cli.session import Session
@@ -204,10 +204,4 @@ def prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     if not confirmed(session, warning, options["force"]):
         return
     filters = Filters(options["filters"], AGE_AND_LABELS)
-    removed = session.engine.networks.prune(
-        wanted=lambda network: (
-            filters.label_rules(network.stored.labels) and old_enough(filters, network.stored.created)
-        )
-    )["NetworksDeleted"]
-    if removed:
-        session.print("Deleted Networks:\n" + "".join(f"{name}\n" for name in removed) + "\n")
+    session.print(networks_text(session.engine.networks.prune(wanted=of_networks(filters))))

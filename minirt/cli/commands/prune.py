@@ -11,9 +11,11 @@ from minirt.cli.moments import moment
 from minirt.cli.session import Session
 from minirt.cli.units import human_size, parse_time
 from minirt.cli.values import Filters
+from minirt.errors import InvalidInput
 
 if TYPE_CHECKING:
     from minirt.engine.containers import Container
+    from minirt.engine.networks import Network
     from minirt.images.image import StoredImage
     from minirt.images.removal import Removal
 
@@ -22,6 +24,8 @@ __all__ = [
     "builds_text",
     "container_prune",
     "image_prune",
+    "networks_text",
+    "of_networks",
     "old_enough",
     "system_prune",
     "volumes_text",
@@ -87,19 +91,16 @@ def container_prune(session: Session, arguments: tuple[str, ...], **options: Any
     ],
 )
 def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    doomed = ["all stopped containers"]
-    if options["volumes"]:
-        doomed.append("all anonymous volumes not used by at least one container")
-    unused = (
-        "all images without at least one container associated to them" if options["every"] else "all dangling images"
-    )
-    doomed += [unused, "all build cache" if options["every"] else "all dangling build cache"]
-    warning = "This will remove:\n" + "\n".join(f"  - {what}" for what in doomed) + "\n"
-    if not confirmed(session, warning, options["force"]):
-        return
     engine, filters = session.engine, Filters(options["filters"], AGE_AND_LABELS)
+    if options["volumes"] and filters.wanted("until"):
+        raise InvalidInput(
+            'The "until" filter is not supported with "--volumes"', hint="Volumes first: docker volume prune."
+        )
+    if not confirmed(session, _system_warning(options), options["force"]):
+        return
     pruned = engine.containers.prune(wanted=_of_containers(filters))
     text, freed = _containers_text(pruned), pruned["SpaceReclaimed"]
+    text += networks_text(engine.networks.prune(wanted=of_networks(filters)))
     if options["volumes"]:
         volumes = engine.volumes.prune(wanted=filters.label_rules)
         text += volumes_text(volumes)
@@ -112,6 +113,30 @@ def system_prune(session: Session, arguments: tuple[str, ...], **options: Any) -
         text += builds_text(builds)
         freed += builds["SpaceReclaimed"]
     session.print(f"{text}Total reclaimed space: {human_size(freed)}\n")
+
+
+def _system_warning(options: dict[str, Any]) -> str:
+    doomed = ["all stopped containers", "all networks not used by at least one container"]
+    if options["volumes"]:
+        doomed.append("all anonymous volumes not used by at least one container")
+    if options["every"]:
+        doomed += ["all images without at least one container associated to them", "all build cache"]
+    else:
+        doomed += ["all dangling images", "unused build cache"]
+    text = "This will remove:\n" + "".join(f"  - {what}\n" for what in doomed)
+    if options["filters"]:
+        text += "\n  Items to be pruned will be filtered with:\n"
+        text += "".join(f"  - {name}={value}\n" for name, value in sorted(options["filters"]))
+    return text
+
+
+def of_networks(filters: Filters) -> Callable[[Network], bool]:
+    """Those that the filters let go."""
+    return lambda one: filters.label_rules(one.stored.labels) and old_enough(filters, one.stored.created)
+
+
+def networks_text(pruned: dict[str, Any]) -> str:
+    return _section("Deleted Networks", pruned["NetworksDeleted"])
 
 
 def _images_text(removal: Removal) -> str:
