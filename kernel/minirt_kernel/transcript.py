@@ -72,11 +72,14 @@ class Transcript:
         return start + "".join(dict.fromkeys(texts))
 
     def _in_the_cell(self, message: str) -> str:
-        """Lines that the message names, too, as they are counted in the cell."""
+        """Lines that the message names, too, as they are counted in the cell; those of earlier cells are not in it."""
+        place = self._place
+        if place is None:
+            return message
 
         def moved(match: re.Match[str]) -> str:
-            line = self._place(int(match[1])) if self._place is not None else None
-            return match[0] if line is None else f"line {line}"
+            line = place(int(match[1]))
+            return f"{match[0]} of the Dockerfile" if line is None else f"line {line}"
 
         return _LINE.sub(moved, message)
 

@@ -154,7 +154,9 @@ def build_table(state: BuildState, *, stable: bool) -> str:
         parts += ["", text_table(headings, rows, right=right)]
     if state.message:
         parts += ["", state.message]
-    parts += [f"Warning {w.rule}{f' (line {w.line})' if w.line else ''}: {w.message}" for w in state.warnings]
+    # A cell counts its own lines, the first with ``%%``: so it is said which these are.
+    places = (f" (line {w.line} of the Dockerfile)" if w.line else "" for w in state.warnings)
+    parts += [f"Warning {w.rule}{place}: {w.message}" for w, place in zip(state.warnings, places, strict=True)]
     return "\n".join(parts)
 
 

@@ -174,6 +174,16 @@ def test_warnings_stand_below_the_picture(kernel: Any) -> None:
     assert "⚠" not in run(kernel, "%%dockerfile --continue\nENV A=1").text()
 
 
+def test_a_line_of_an_earlier_cell_is_not_taken_for_this_ones(kernel: Any) -> None:
+    """A cell counts its own lines; what lies in another is counted in the Dockerfile, and says so."""
+    assert run(kernel, "%%dockerfile\nFROM minirt/base\nRUN echo a > /a", "l1").status == "ok"
+    later = run(kernel, "%%dockerfile --continue\nRUN rm /a", "l2")
+    told = "DeletedInLaterLayer, line 2: /a is deleted here, but it was made by RUN in line 2 of the Dockerfile,"
+    assert told in later.text()
+    picture = [m["data"] for _, kind, m in later.messages if kind.endswith("display_data")][-1]
+    assert "(line 3 of the Dockerfile): /a is deleted" in picture["text/plain"]
+
+
 def test_checks_can_fail_the_build(kernel: Any) -> None:
     """``# check=error=true``: nothing runs."""
     reply = kernel.run("# check=error=true\nFROM minirt/base\nRUN echo ran\nMAINTAINER me")
