@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from minirt.cli.build_values import Output, read_output
+from minirt.cli.main import run
 from minirt.errors import ImageNotFound
 from minirt.testing.commands import Teller
 
@@ -159,6 +160,10 @@ def test_the_failed_step_can_be_looked_into(cli: Teller, context: Path) -> None:
     text = b"FROM minirt/base\nARG V=seen\nWORKDIR /w\nRUN echo half > made; echo $V; exit 7\n"
     failed = cli("build", "-", stdin=text)
     assert "`docker debug` shows the files as the command left them" in failed.err
+    session = cli.session(stdin=text, name="minirt")  # as in a terminal
+    run(("build", "-"), session)
+    assert isinstance(session.stderr, io.BytesIO)
+    assert b"`minirt debug` shows the files as the command left them" in session.stderr.getvalue()
     told = cli.ok("debug").out
     assert told.startswith("RUN echo half > made; echo $V; exit 7 (line 4) failed with exit code 7.\n")
     assert "  + /w/made\n" in told
