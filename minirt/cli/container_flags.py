@@ -21,6 +21,7 @@ PULL_POLICIES = ("always", "missing", "never")
 _NO_NETWORK = "minirt's networks have IPv4 addresses and names of their own choosing"
 _NOT_YET = (
     ("--ip6", "", "IPv6 address", "string", _NO_NETWORK),
+    ("--link-local-ip", "", "Container IPv4/IPv6 link-local addresses", "list", _NO_NETWORK),
     ("--mac-address", "", "Container MAC address", "string", _NO_NETWORK),
 )  # fmt: skip
 _CAPABILITIES = re.compile(r"(?:CAP_)?[A-Z0-9_]+|ALL", re.IGNORECASE)

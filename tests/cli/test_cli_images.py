@@ -136,3 +136,12 @@ def test_missing_image_of_run(cli: Teller) -> None:
     with pytest.raises(ImageNotFound) as caught:
         cli.execute("run", "--pull", "never", "nothing")
     assert caught.value.exit_code == 125
+
+
+def test_rmi_of_one_platform(cli: Teller) -> None:
+    """An image of that platform goes; one of another stays, in docker's words."""
+    cli.ok("tag", "minirt/base", "mine:1")
+    said = cli("rmi", "--platform", "linux/s390x", "mine:1")
+    assert "image with reference mine:1 was found but its platform (linux/" in said.err
+    here = cli.ok("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "mine:1").out.strip()
+    assert cli.ok("rmi", "--platform", here, "mine:1").out == "Untagged: mine:1\n"

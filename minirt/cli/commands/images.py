@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minirt.cli.common import FORMAT, QUIET_IDS, each, filter_flag
-from minirt.cli.grammar import command, switch
+from minirt.cli.common import FORMAT, QUIET_IDS, filter_flag
+from minirt.cli.grammar import absent, command, switch
 from minirt.cli.session import Session
 from minirt.cli.tables import Listing
 from minirt.cli.units import ago, human_size, local_time, parse_time
 from minirt.cli.values import Filters
-from minirt.errors import InvalidReference, MinirtError
+from minirt.errors import InvalidReference
 
-__all__ = ["history", "images", "rmi", "tag"]
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["history", "images"]
 
 NONE, NONE_HERE = "<none>", "<missing>"
 LISTING = Listing(
@@ -62,6 +65,13 @@ _FILTERS = ("dangling", "label", "before", "since", "reference", "until")
         FORMAT(),
         switch("--no-trunc", "", "Don't truncate output"),
         QUIET_IDS(),
+        absent(
+            "--tree",
+            "",
+            "List multi-platform images as a tree (EXPERIMENTAL)",
+            word="",
+            why="docker calls it an experiment; `docker image inspect` lists an image's platforms",
+        ),
     ],
 )
 def images(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
@@ -195,50 +205,3 @@ def _history_time(created: str) -> str:
 def shortened(text: str, length: int) -> str:
     """At most ``length`` characters, the last an ellipsis if some are left out."""
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-@command(
-    "tag",
-    "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
-    usage="SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
-    arity=(2, 2),
-    operands="image",
-)
-def tag(session: Session, arguments: tuple[str, ...]) -> None:
-    from minirt.model.reference import Reference
-
-    source, target = arguments
-    try:
-        ref = Reference.parse(target)
-    except InvalidReference as error:
-        error.what = f'Error parsing reference: "{target}" is not a valid repository/tag: {error.what}'
-        raise
-    session.engine.images.get(source).tag(ref.familiar_name, ref.tag)
-
-
-@command(
-    "rmi",
-    "Remove one or more images",
-    usage="[OPTIONS] IMAGE [IMAGE...]",
-    arity=(1, None),
-    operands="image",
-    flags=[
-        switch("--force", "f", "Force removal of the image"),
-        switch("--no-prune", "", "Do not delete untagged parents"),
-    ],
-)
-def rmi(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
-    def remove(name: str) -> str | None:
-        removed = session.engine.images.remove(name, force=options["force"])
-        lines = [f"Untagged: {text}" for text in removed.untagged]
-        lines += [f"Deleted: {digest}" for digest in (*removed.deleted, *removed.layers)]
-        return "\n".join(lines) or None
-
-    try:
-        each(session, arguments, remove)
-    except MinirtError as error:
-        from minirt.errors import ImageNotFound
-
-        if not (options["force"] and isinstance(error, ImageNotFound)):
-            raise
-        session.complain(f"Error: {error.explain()}\n")  # docker: with --force what is gone already is no failure
