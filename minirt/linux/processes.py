@@ -8,9 +8,19 @@ from functools import lru_cache
 
 from minirt.linux.syscalls import prctl
 
-__all__ = ["boot_id", "die_with_parent", "is_alive", "name_process", "open_process", "stand_in", "start_time"]
+__all__ = [
+    "boot_id",
+    "die_with_parent",
+    "is_alive",
+    "is_ending",
+    "name_process",
+    "open_process",
+    "stand_in",
+    "start_time",
+]
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PF_EXITING = 0x4
 
 
 def start_time(pid: int, proc: int | None = None) -> int | None:
@@ -18,14 +28,28 @@ def start_time(pid: int, proc: int | None = None) -> int | None:
 
     A zombie counts as gone. ``proc`` is a descriptor of ``/proc``, for those who no longer see the right one.
     """
+    fields = _fields(pid, proc)
+    return None if not fields or fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def is_ending(pid: int) -> bool:
+    """Whether it is gone or on its way out, as the first of a pid namespace is for as long as others die with it.
+
+    Nobody but the kernel knows of that time: no pidfd tells yet, and the process still seems to sleep.
+    """
+    fields = _fields(pid, None)
+    return not fields or bool(int(fields[6]) & _PF_EXITING)
+
+
+def _fields(pid: int, proc: int | None) -> list[bytes]:
+    """Those of proc_pid_stat(5) from the third on; none if there is no such process."""
     try:
         path = f"/proc/{pid}/stat" if proc is None else f"{pid}/stat"
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb") as text:
             # The name, field 2, may hold spaces and parentheses: count from its last parenthesis.
-            fields = text.read().rpartition(b")")[2].split()
+            return text.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+        return []
 
 
 def is_alive(pid: int, started: int) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from minirt.linux.processes import is_ending
 from minirt.model.spec import HealthCheck, SandboxSpec
 from minirt.sandbox.state import now
 from minirt.sandbox.wire import Channel, process_to_json
@@ -57,10 +58,10 @@ class Health:
         wanted = {self.trial.channel.fileno(): select.POLLIN}
         return wanted if self.trial.source < 0 else {**wanted, self.trial.source: select.POLLIN}
 
-    def timeout(self) -> int:
-        """Milliseconds until :meth:`tick` has something to do."""
+    def timeout(self) -> int | None:
+        """Milliseconds until :meth:`tick` has something to do; None: nothing any more."""
         due = self.due if self.trial is None else self.trial.deadline
-        return max(0, int((due - time.monotonic()) * 1000) + 1)
+        return None if due == float("inf") else max(0, int((due - time.monotonic()) * 1000) + 1)
 
     def tick(self) -> None:
         """Start what is due, end what takes too long."""
@@ -151,6 +152,10 @@ class Health:
             self._read()
         output = bytes(trial.output) if text is None else text
         self._drop(trial)
+        if code and is_ending(self.pid):
+            # The kernel kills a check together with its container, before anybody can know of the container's end.
+            self.due = float("inf")
+            return
         result = {
             "Start": trial.began,
             "End": now(),

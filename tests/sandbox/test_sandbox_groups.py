@@ -184,6 +184,18 @@ def test_a_check_that_hangs_is_ended(bench: Any) -> None:
     running.wait(timeout=5)
 
 
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_check_that_dies_with_its_container_tells_nothing_of_it(bench: Any, attempt: int) -> None:
+    """Killed by the container's own end it has not failed: the container ends with the health that it had."""
+    script = "test ! -e /tmp/slow || { touch /tmp/begun; sleep 60; }"
+    check = HealthCheck(("/bin/sh", "-c", script), interval=0.05, timeout=30, retries=1)
+    spec, state_dir = bench.detached("touch /tmp/slow; until test -e /tmp/begun; do sleep 0.05; done; exit 3")
+    assert bench.start(replace(spec, health=check)).wait(timeout=10).code == 3
+    assert _eventually(lambda: _state(state_dir)["Status"] == "exited")
+    assert _state(state_dir)["Health"]["Status"] in ("starting", "healthy")
+    assert all(result["ExitCode"] == 0 for result in _state(state_dir)["Health"]["Log"])
+
+
 def test_init_reaps_and_hands_on_signals(bench: Any) -> None:
     """With `init` the program is not PID 1, its exit code is the container's, and SIGTERM reaches it."""
     assert bench.run(replace(bench.shell("echo $$; exit 7"), init=True)).out != "1\n"
