@@ -7,48 +7,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from minirt.containers.copy_trees import open_tree
 from minirt.containers.tree_tar import TreeReader, TreeWriter, parts_of
 from minirt.layers.beneath import Beneath
 from minirt.layers.styles import Owners, RealOwners, SideOwners
 from minirt.linux import mounts
-from minirt.linux.paths import ensure_inside
-from minirt.model.spec import OverlayRoot
-from minirt.sandbox.stubs import Stubs, remove_stubs
 
 __all__ = ["look", "pack", "unpack"]
 
 
-@contextmanager
-def _tree(arguments: dict[str, Any], root: str | None) -> Iterator[Beneath]:
-    """The container's files; for one that does not run, with its volumes and binds in their places."""
-    assert root is not None
-    stubs = None
-    if arguments.get("mounts"):
-        stubs = Stubs(root, OverlayRoot((), arguments["upper"]))
-        fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        for source, target, read_only in arguments["mounts"]:
-            place = ensure_inside(fd, target, directory=os.path.isdir(source), note=stubs.note)
-            mounts.bind(source, place, target, read_only=read_only)
-            os.close(place)
-        os.close(fd)
-    if arguments.get("read_only"):
-        mounts.set_read_only(root)
-    try:
-        with Beneath(Path(root + "/")) as tree:
-            yield tree
-    finally:
-        if stubs is not None:
-            remove_stubs(arguments["upper"], **stubs.to_json())
-
-
-def look(arguments: dict[str, Any], root: str | None, _fds: list[int]) -> dict[str, Any]:
+def look(arguments: dict[str, Any], root: str, _fds: list[int]) -> dict[str, Any]:
     """What is at ``path``: links on the way are followed, one at the end only with ``follow`` or a trailing slash."""
-    with _tree(arguments, root) as tree:
+    with open_tree(arguments, root) as tree:
         path = arguments["path"]
         *parents, last = parts_of(path) or ("",)
         ends_open = path.endswith(("/", "/.")) or last in ("", "..")
@@ -74,7 +46,8 @@ def _status(tree: Beneath, real: tuple[str, ...]) -> os.stat_result | None:
     try:
         if not real:
             return os.fstat(tree.directory(()))
-        return os.stat(real[-1], dir_fd=tree.directory(real[:-1]), follow_symlinks=False)
+        directory, name = tree.entry(real)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -90,9 +63,9 @@ def _target(tree: Beneath, real: tuple[str, ...], found: os.stat_result | None) 
     return os.readlink(real[-1], dir_fd=tree.directory(real[:-1]))
 
 
-def pack(arguments: dict[str, Any], root: str | None, fds: list[int]) -> int:
+def pack(arguments: dict[str, Any], root: str, fds: list[int]) -> int:
     """Write ``real`` as a tar to ``fds[0]``, called ``name`` in it; with ``pid`` without what that process mounted."""
-    with _tree(arguments, root) as tree, open(fds[0], "wb", buffering=1 << 18) as out:
+    with open_tree(arguments, root) as tree, open(fds[0], "wb", buffering=1 << 18) as out:
         pid = arguments.get("pid")
         hidden = {record.target for record in mounts.mounts(pid)} if pid else set()
         writer = TreeWriter(tree, out, _owners(arguments), mounts=hidden)
@@ -105,10 +78,10 @@ def pack(arguments: dict[str, Any], root: str | None, fds: list[int]) -> int:
         return writer.size
 
 
-def unpack(arguments: dict[str, Any], root: str | None, fds: list[int]) -> int:
+def unpack(arguments: dict[str, Any], root: str, fds: list[int]) -> int:
     """Put the tar at ``fds[0]`` into the directory ``real``; with ``user`` all of it belongs to these ids."""
     user = arguments.get("user")
-    with _tree(arguments, root) as tree, open(fds[0], "rb", buffering=1 << 18) as stream:
+    with open_tree(arguments, root) as tree, open(fds[0], "rb", buffering=1 << 18) as stream:
         reader = TreeReader(
             tree,
             parts_of(arguments["real"]),

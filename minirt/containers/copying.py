@@ -15,6 +15,7 @@ from minirt.containers.shelf import Shelf
 from minirt.containers.state import read_state
 from minirt.errors import ContainerNotRunning, InvalidInput, PathNotFound
 from minirt.sandbox import Sandbox
+from minirt.sandbox.stubs import storage_of
 from minirt.snapshots import Snapshots
 from minirt.snapshots.users import lookup_user
 from minirt.store import Store
@@ -110,21 +111,26 @@ class ContainerFiles:
         self, record: ContainerRecord, function: str, arguments: dict[str, Any], *fds: int, only_layers: bool = False
     ) -> Any:
         name = f"{_WORK}:{function}"
-        arguments = {**arguments, "one_id": self._one_id}
+        traced = self._sandbox.machine.isolation != "namespaces"
+        arguments = {**arguments, "one_id": self._one_id, "grafts": traced}
         directory = self._shelf.directory(record.id)
         state = read_state(directory)
         if state.alive:
-            inside = {**arguments, "pid": state.pid if only_layers else 0}
+            running = (state.pid, state.start_time)
+            if not traced:
+                arguments |= {"pid": state.pid if only_layers else 0}
+            elif not only_layers:
+                arguments |= {"running": running}
             try:
-                return self._sandbox.call(name, inside, inside=(state.pid, state.start_time), fds=fds)
+                return self._sandbox.call(name, arguments, inside=running, fds=fds)
             except ContainerNotRunning:
                 pass  # it ended at this moment
         with self._store.lock(f"container-{record.id}"):
             if not only_layers:
                 arguments |= {"mounts": _mounts(record), "read_only": record.read_only and function == "unpack"}
-            arguments["upper"] = str(directory / "upper")
             root = self._snapshots.reopen(record.diff_ids, directory)
-            return self._sandbox.call(name, arguments, root=root, fds=fds)
+            stopped = {key: value for key, value in arguments.items() if key not in ("pid", "running")}
+            return self._sandbox.call(name, {**stopped, "storage": storage_of(root)}, root=root, fds=fds)
 
 
 def _check_writable(record: ContainerRecord, real: str) -> None:

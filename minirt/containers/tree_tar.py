@@ -78,8 +78,8 @@ class TreeWriter:
             self._header(name, DIRECTORY, status, {})
             self._children((), name)
             return
-        fd = self._tree.directory(parts[:-1])
-        status = os.stat(parts[-1], dir_fd=fd, follow_symlinks=False)
+        fd, entry = self._tree.entry(parts)
+        status = os.stat(entry, dir_fd=fd, follow_symlinks=False)
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFDIR:
             inner = self._tree.directory(parts)
@@ -91,9 +91,9 @@ class TreeWriter:
             self._header(name, HARD_LINK, status, {}, link=link)
         elif kind == stat.S_IFREG:
             self._first[status.st_dev, status.st_ino] = name
-            self._file(fd, parts, name)
+            self._file(os.open(entry, _READ, dir_fd=fd), parts, name)
         elif kind == stat.S_IFLNK:
-            self._header(name, SYMBOLIC_LINK, status, {}, link=os.readlink(parts[-1], dir_fd=fd))
+            self._header(name, SYMBOLIC_LINK, status, {}, link=os.readlink(entry, dir_fd=fd))
         elif kind in _SPECIAL:
             self._header(name, _SPECIAL[kind], status, {})
 
@@ -101,14 +101,13 @@ class TreeWriter:
         self._write(END)
 
     def _children(self, parts: Parts, name: str) -> None:
-        for entry in sorted(os.listdir(self._tree.directory(parts))):
+        for entry in self._tree.names(parts):
             try:
                 self.add((*parts, entry), f"{name.rstrip('/')}/{entry}" if name else entry)
             except FileNotFoundError:
                 continue  # a running program removed it meanwhile
 
-    def _file(self, directory: int, parts: Parts, name: str) -> None:
-        fd = os.open(parts[-1], _READ, dir_fd=directory)
+    def _file(self, fd: int, parts: Parts, name: str) -> None:
         try:
             status = os.fstat(fd)
             left = 0 if "/" + "/".join(parts) in self._mounts else status.st_size
@@ -190,6 +189,7 @@ class TreeReader:
         real = self._parents(parts[:-1])
         fd = os.dup(self._tree.directory(real))
         try:
+            self._tree.check_writable((*real, parts[-1]))
             uid, gid = self._owner(member) if self._owner else (os.geteuid(), os.getegid())
             wanted = Metadata(member.mode, uid, gid, member.mtime_ns, member.xattrs)
             if member.kind == DIRECTORY:
@@ -197,8 +197,8 @@ class TreeReader:
                 return
             if self._confined and member.kind == SYMBOLIC_LINK:
                 self._check_link(parts, member.link)
-            self._make_room(fd, parts)
-            self._make(reader, member, fd, parts[-1], wanted)
+            self._make_room(fd, parts, (*real, parts[-1]))
+            self._make(reader, member, fd, (*real, parts[-1]), wanted)
         finally:
             os.close(fd)
 
@@ -246,31 +246,34 @@ class TreeReader:
         if wanted.mtime_ns is not None:
             self._times[real] = wanted.mtime_ns
 
-    def _make_room(self, fd: int, parts: Parts) -> None:
+    def _make_room(self, fd: int, parts: Parts, real: Parts) -> None:
         try:
             found = os.stat(parts[-1], dir_fd=fd, follow_symlinks=False)
         except FileNotFoundError:
             return
         if stat.S_ISDIR(found.st_mode):
             raise InvalidInput(f'cannot overwrite directory "{self._named(parts)}" with non-directory')
-        self._check_free(fd, parts)
+        self._check_free(fd, parts, real)
         os.unlink(parts[-1], dir_fd=fd)
 
-    def _check_free(self, fd: int, parts: Parts) -> None:
+    def _check_free(self, fd: int, parts: Parts, real: Parts) -> None:
         """A file that is mounted by itself (a bind, or the container's own /etc/hosts) cannot be replaced.
 
         The kernel would let us, as the mount is another namespace's, and take that mount away.
         """
         place = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
         try:
-            if _mount_id(place) != _mount_id(fd):
+            if _mount_id(place) != _mount_id(fd) or self._tree.seam(real) == real:
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), self._named(parts))
         finally:
             os.close(place)
 
-    def _make(self, reader: TarReader, member: Member, fd: int, name: str, wanted: Metadata) -> None:
+    def _make(self, reader: TarReader, member: Member, fd: int, real: Parts, wanted: Metadata) -> None:
+        name = real[-1]
         if member.kind == HARD_LINK:
             *parents, last = (*self._at, *parts_of(member.link))
+            if self._tree.seam((*self._tree.physical(parents), last)) != self._tree.seam(real):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), self._named(real))
             os.link(last, name, src_dir_fd=self._tree.directory(parents), dst_dir_fd=fd, follow_symlinks=False)
         elif member.kind == SYMBOLIC_LINK:
             os.symlink(member.link, name, dir_fd=fd)

@@ -15,7 +15,7 @@ from typing import Self
 
 from minirt.errors import LayerError
 
-__all__ = ["Beneath", "flags", "split"]
+__all__ = ["DIRECTORY", "Beneath", "flags", "split"]
 
 
 def flags(*names: str) -> int:
@@ -29,7 +29,7 @@ def flags(*names: str) -> int:
     return joined
 
 
-_DIRECTORY = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
+DIRECTORY = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 _MOST_LINKS = 40  # as the kernel's own limit (path_resolution(7))
 _DEEPEST = 500  # directories kept open at once: well below the usual 1024 descriptors
 
@@ -75,6 +75,21 @@ class Beneath:
         except NotADirectoryError:
             real = self.physical(parts)
             return self._walk(real), real
+
+    def entry(self, parts: Sequence[str]) -> tuple[int, str]:
+        """An open directory and the name in it by which ``parts``, free of links and not the root, is found."""
+        return self.directory(parts[:-1]), parts[-1]
+
+    def names(self, parts: Sequence[str]) -> list[str]:
+        """What is in that directory, sorted."""
+        return sorted(os.listdir(self.directory(parts)))
+
+    def seam(self, _parts: Sequence[str]) -> tuple[str, ...]:
+        """Where the tree that holds ``_parts`` (free of links) begins; there is one, unless others are grafted on."""
+        return ()
+
+    def check_writable(self, parts: Sequence[str]) -> None:
+        """Raises ``OSError`` (EROFS) where the tree that holds ``parts`` may only be read."""
 
     def physical(self, parts: Sequence[str]) -> tuple[str, ...]:
         """``parts`` with every symbolic link resolved, the last one too. What does not exist is taken as it is."""
@@ -127,10 +142,14 @@ class Beneath:
         for part in parts[same:]:
             if len(names) >= _DEEPEST:
                 raise LayerError(f"the layer has a path of more than {_DEEPEST} directories")
-            fd = os.open(part, _DIRECTORY, dir_fd=fd)
+            fd = self._open(fd, part)
             names.append(part)
             self._fds.append(fd)
         return fd
+
+    def _open(self, fd: int, name: str) -> int:
+        """The directory ``name`` of ``fd``, which is that at ``self._names``."""
+        return os.open(name, DIRECTORY, dir_fd=fd)
 
     def _shorten(self, length: int) -> None:
         for fd in self._fds[length:]:

@@ -19,7 +19,7 @@ from minirt.linux import landlock
 from minirt.model.spec import BindMount, SandboxSpec
 from minirt.sandbox.owners import Place
 
-__all__ = ["Borders", "check_read_only", "note_reach", "rules_for"]
+__all__ = ["Borders", "check_read_only", "note_reach", "read_only_places", "rules_for"]
 
 _NOTE = "reach.json"
 # The kernel's, and where PRoot 5.1 lays the loader that starts every program (later ones: the scratch directory).
@@ -81,6 +81,11 @@ def rules_for(scratch: str) -> int | None:
         return None
     noted = _noted(scratch)
     return landlock.ruleset(landlock.Reach(tuple(noted["writable"]), (*noted["readable"], *_READABLE)), (0, 1, 2))
+
+
+def read_only_places(scratch: str) -> tuple[str, ...]:
+    """Places of the machine that the container may only read."""
+    return tuple(_noted(scratch)["readable"])
 
 
 def _noted(scratch: str) -> dict[str, list[str]]:

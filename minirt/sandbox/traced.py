@@ -23,14 +23,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from minirt.errors import CommandNotExecutable, ContainerNotRunning, SandboxError, Unsupported
+from minirt.errors import CommandNotExecutable, SandboxError, Unsupported
 from minirt.linux import seccomp
 from minirt.linux.caps import mask_of, permitted
 from minirt.linux.notify import CHOWN_CALLS, METADATA_CALLS
 from minirt.linux.paths import ensure_inside
-from minirt.linux.processes import is_alive, name_process, start_time
+from minirt.linux.processes import name_process, start_time
 from minirt.linux.syscalls import close_on_exec, prctl
-from minirt.linux.tracing import command_of, end_traced, siblings, tracer_of
+from minirt.linux.tracing import end_traced, siblings
 from minirt.model.cancel import readable
 from minirt.model.spec import LoopbackNetwork, Process, SandboxSpec
 from minirt.sandbox.guest import FIRST, Guest
@@ -39,9 +39,10 @@ from minirt.sandbox.owners import OwnerKeeper
 from minirt.sandbox.placeholders import missing_places, open_places
 from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, reset_signals, set_limits
 from minirt.sandbox.reach import Borders, rules_for
+from minirt.sandbox.running_guest import guest_of
 from minirt.sandbox.traced_owners import Translated
 
-__all__ = ["Traced", "enter_traced", "join_traced", "start_traced"]
+__all__ = ["Traced", "join_traced", "start_traced"]
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TELLING, _RULES = 3, 4  # the descriptors that the container's first process knows
@@ -80,20 +81,8 @@ def start_traced(spec: SandboxSpec, stdio: Stdio, tracer: str, home: str) -> Tra
 
 def join_traced(pid: int, started: int, process: Process, stdio: Stdio) -> Traced:
     """Run a second program in the container of the process ``pid``. Raises :class:`ContainerNotRunning`."""
-    words = _words_of(pid, started)
-    return _launch(Guest.read(words[1:]), process, stdio, words[0], last=False)
-
-
-def enter_traced(pid: int, started: int) -> str:
-    """The root directory of the container of the process ``pid``. Raises :class:`ContainerNotRunning`."""
-    return Guest.read(_words_of(pid, started)[1:]).root
-
-
-def _words_of(pid: int, started: int) -> list[str]:
-    words = command_of(tracer_of(pid))
-    if not is_alive(pid, started) or "-r" not in words[1:2]:
-        raise ContainerNotRunning("the container is not running")
-    return words
+    tracer, guest = guest_of(pid, started)
+    return _launch(guest, process, stdio, tracer, last=False)
 
 
 def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: bool) -> Traced:

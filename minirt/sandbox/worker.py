@@ -18,7 +18,7 @@ from minirt.linux.syscalls import unshare
 from minirt.model.spec import TreeRoot
 from minirt.sandbox.doing import doing
 from minirt.sandbox.rootfs import mount_root, prepare_staging
-from minirt.sandbox.traced import enter_traced
+from minirt.sandbox.running_guest import enter_traced
 from minirt.sandbox.wire import Channel, error_to_json, root_from_json
 
 __all__ = ["enter_user_of", "run_worker"]

@@ -67,14 +67,15 @@ def test_exec_in_the_background(cli: Teller) -> None:
 
 def test_stopping_by_another_signal(cli: Teller) -> None:
     """Stop -s asks with it; a signal that does not exist is refused before anything happens."""
-    cli.ok("run", "-d", "--name", "tidy", "minirt/base", "sh", "-c", "trap 'exit 5' HUP; while :; do sleep 0.1; done")
+    script = "trap 'exit 5' HUP; echo ready; while :; do sleep 0.1; done"
+    cli.ok("run", "-d", "--name", "tidy", "minirt/base", "sh", "-c", script)
     refused = cli("stop", "-s", "BOGUS", "tidy")
     assert (refused.code, refused.err.splitlines()[0]) == (
         1, "Error: cannot stop container: tidy: invalid signal: BOGUS",
     )  # fmt: skip
-    while "trap" not in cli.ok("exec", "tidy", "cat", "/proc/1/cmdline").out:
-        pass
-    time.sleep(0.3)
+    deadline = time.monotonic() + 20
+    while not cli.ok("logs", "tidy").out:
+        assert time.monotonic() < deadline
     cli.ok("stop", "-s", "HUP", "tidy")
     assert cli.ok("inspect", "-f", "{{.State.ExitCode}}", "tidy").out == "5\n"
 

@@ -208,6 +208,47 @@ def test_volumes_and_read_only_roots(engine: Engine, tmp_path: Path) -> None:
     assert kept.changes() == ()
 
 
+def test_a_running_containers_mounts_are_in_their_places(engine: Engine, tmp_path: Path) -> None:
+    """What goes to a volume, a directory of the machine or /dev/shm is found there by the container's programs.
+
+    So is what comes from there, its own /etc/hosts too, which cannot be replaced.
+    """
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "hosts").write_text("")
+    (tmp_path / "bound").mkdir()
+    box = engine.containers.create(
+        BASE, ["sleep", "60"], volumes=["copied-live:/on/the/way", f"{tmp_path / 'bound'}:/on/host"], hostname="box"
+    )
+    box.start()
+    for place in ("/on/the/way", "/on/host", "/dev/shm"):
+        box.copy_in(str(tmp_path / "file"), place)
+        assert box.exec_run(["cat", f"{place}/file"]).output == b"x"
+    assert (engine.volumes.get("copied-live").stored.mountpoint / "file").read_text() == "x"
+    assert (tmp_path / "bound" / "file").read_text() == "x"
+    box.copy_out("/on", str(tmp_path / "got"))
+    assert sorted(str(path.relative_to(tmp_path / "got")) for path in (tmp_path / "got").rglob("file")) == [
+        "host/file", "the/way/file",
+    ]  # fmt: skip
+    chunks, _ = box.get_archive("/etc/hosts")
+    assert b"box" in b"".join(chunks)
+    with pytest.raises(InvalidInput, match="busy"):
+        box.copy_in(str(tmp_path / "hosts"), "/etc")
+
+
+def test_nothing_is_left_to_mount_on_where_roots_are_copies(tmp_path: Path) -> None:
+    """The places that a copy into a stopped container made are gone when its root is a plain directory, too."""
+    (tmp_path / "file").write_text("x")
+    with Engine(tmp_path / "home", snapshotter="copy") as engine:
+        engine.image_store.base()
+        box = engine.containers.create(BASE, ["true"], volumes=["kept:/a/volume", "inner:/a/volume/inner"])
+        box.copy_in(str(tmp_path / "file"), "/a/volume")
+        box.copy_in(str(tmp_path / "file"), "/a/volume/inner")
+        assert (engine.volumes.get("kept").stored.mountpoint / "file").read_text() == "x"
+        assert (engine.volumes.get("inner").stored.mountpoint / "file").read_text() == "x"
+        assert box.changes() == ()
+        box.remove(v=True)
+
+
 def test_export_is_flat(container: Container) -> None:
     """All files, whichever layer they come from; nothing of /proc; names without a slash before them."""
     with tarfile.open(fileobj=io.BytesIO(b"".join(container.export()))) as archive:
