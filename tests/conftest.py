@@ -58,6 +58,12 @@ def engine(shared_engine: Engine) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def isolated(shared_engine: Engine) -> bool:
+    """Whether containers have namespaces; those of a pod share the machine's processes, network and host name."""
+    return bool(shared_engine.machine.isolation == "namespaces")
+
+
+@pytest.fixture
 def mounts_before(shared_engine: Engine) -> Iterator[None]:
     """No mount of this home is there after the test. (Other programs of the machine may mount what they like.)"""
     yield

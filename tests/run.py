@@ -143,6 +143,8 @@ def _environment(one: Pass, directory: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
         "JUPYTER_PATH": _kernels(one, directory),
+        "JUPYTER_CONFIG_PATH": str(Path(sys.prefix, "etc/jupyter")),
+        "PATH": os.pathsep.join((_commands(one, directory), os.environ["PATH"])),
     }
     return {name: value for name, value in env.items() if not name.startswith(("XDG_", "SUDO_"))}
 
@@ -155,6 +157,15 @@ def _kernels(one: Pass, directory: str) -> str:
     text = re.sub(r'"argv":\s*\[\s*"[^"]+"', f'"argv": ["{one.python}"', spec.read_text())
     spec.write_text(text)
     return str(target)
+
+
+def _commands(one: Pass, directory: str) -> str:
+    """A directory with the command minirt, run by this user's Python."""
+    place = Path(directory) / "bin"
+    place.mkdir()
+    (place / "minirt").write_text(f'#!/bin/sh\nexec {one.python} -m minirt "$@"\n')
+    (place / "minirt").chmod(0o755)
+    return str(place)
 
 
 def main() -> int:

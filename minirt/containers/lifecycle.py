@@ -77,7 +77,7 @@ class Lifecycle(Removing, Storing):
         request = settle_isolation(request, self._rooms.machine, self._find)
         wished = request.network
         if self._rooms.machine.isolation != "namespaces":
-            wished = without_namespaces(wished)
+            wished = without_namespaces(wished, self.networks)
         publishes = bool(request.ports or request.publish_all)
         found = settle(wished, request, self.networks, self._find)
         links = tuple(self._link(text) for text in request.links)

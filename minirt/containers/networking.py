@@ -58,17 +58,17 @@ class NetworkPlan:
     joined: tuple[str, ...] = ()
 
 
-def without_namespaces(asked: str) -> str:
+def without_namespaces(asked: str, networks: Networks) -> str:
     """What ``--network`` comes to where containers cannot have a network of their own: the machine's, or none.
 
-    Raises :class:`Unsupported` for a network between containers.
+    Raises :class:`Unsupported` for a network between containers, NetworkNotFound for one that there is not.
     """
     if asked in ("host", "none"):
         return asked
     if asked in ("", "default", BRIDGE) or asked.startswith(_CONTAINER):
         return "host"
     raise Unsupported(
-        f"containers cannot be on the network {asked} here",
+        f"containers cannot be on the network {networks.get(asked).name} here",
         cause="no namespaces are allowed on this machine, so containers share its network",
         hint="Leave --network out; containers reach each other at localhost.",
     )

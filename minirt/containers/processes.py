@@ -17,6 +17,7 @@ from minirt.containers.state import State
 from minirt.errors import InvalidSpec
 from minirt.linux import processes, tracing
 from minirt.model.cancel import Cancel, readable
+from minirt.sandbox.guest import FIRST
 
 __all__ = ["members", "parse_signal", "resume", "send", "stop_all", "wait_end", "wait_moment", "wake"]
 
@@ -74,7 +75,9 @@ def members(state: State) -> list[int]:
     """
     tracer = tracing.tracer_of(state.pid)
     if tracer:
-        return sorted(pid for one in tracing.siblings(tracer) for pid in tracing.tracees(one))
+        traced = (pid for one in tracing.siblings(tracer) for pid in tracing.tracees(one))
+        # The helper that starts each program and tells how it ended is ours, not the container's.
+        return sorted(pid for pid in traced if tracing.command_of(pid)[:1] != [FIRST])
     kind = "mnt" if state.shares_pids else "pid"
     try:
         mine = os.stat(f"/proc/{state.pid}/ns/{kind}").st_ino

@@ -17,7 +17,7 @@ from minirt.containers.copying import missing, refused
 from minirt.containers.noting import note
 from minirt.containers.processes import members
 from minirt.containers.top import process_table
-from minirt.errors import ContainerNotRunning, ImageNotFound, PathNotFound
+from minirt.errors import ContainerNotRunning, ImageNotFound, PathNotFound, Unsupported
 
 if TYPE_CHECKING:
     from minirt.containers.records import ContainerRecord
@@ -50,7 +50,14 @@ class WithFiles:
         """Hear of copy-ups, whiteouts and new files as they happen, in a ``with`` statement.
 
         ``on_event`` gets CopyUp, WhiteoutWritten (its ``step`` is the container's id), FileAdded, FileForgotten.
+        Raises :class:`Unsupported` where root filesystems are copies: nothing is copied up there.
         """
+        if self._engine.machine.snapshotter != "overlay":
+            raise Unsupported(
+                "a container's changes cannot be watched here",
+                cause="its root filesystem is a copy, so they lie among all its files and not in a layer of their own",
+                hint="changes(), or docker diff, find them by comparing.",
+            )
         from minirt.containers.watching import StorageWatch
 
         lifecycle, snapshots = self._engine.lifecycle, self._engine.snapshots

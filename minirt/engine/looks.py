@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from minirt.containers.processes import members
 from minirt.errors import ContainerNotFound, ContainerNotRunning, ImageNotFound
-from minirt.sandbox.guest import FIRST
 from minirt.views.layers_view import LayerBox
 from minirt.views.namespaces_view import IdMap, NamespaceRow, ProcessRow
 from minirt.views.states_view import StatedContainer
@@ -89,8 +88,7 @@ def namespaces_of(engine: Engine, name: str) -> tuple[list[NamespaceRow], list[P
         with suppress(OSError):
             inside, outside = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for pid in (state.pid, "self"))
             rows.append(NamespaceRow(kind, inside, outside))
-    # A tracer's helper, which starts the program and tells how it ended, is ours and not the container's.
-    pids = frozenset(pid for pid in members(state) if not _command(pid).startswith(FIRST))
+    pids = frozenset(members(state))
     seen = [row for pid in sorted(pids) if (row := _process(pid, state.pid, pids)) is not None]
     return rows, seen, [IdMap(*line) for line in _maps(state.pid)]
 

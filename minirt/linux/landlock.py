@@ -7,6 +7,7 @@ metadata, and changing it (chmod, chown, times, attributes).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -57,8 +58,16 @@ def ruleset(reach: Reach, descriptors: Iterable[int] = ()) -> int:
         _allow(rules, path, handled)
     for fd in descriptors:
         if stat.S_ISREG(os.fstat(fd).st_mode):
-            landlock_add(rules, fd, handled & _OF_FILES)
+            _allow_open(rules, fd, handled & _OF_FILES)
     return rules
+
+
+def _allow_open(rules: int, fd: int, access: int) -> None:
+    try:
+        landlock_add(rules, fd, access)
+    except OSError as error:
+        if error.errno != errno.EBADFD:  # a file of memory alone (memfd_create(2)), which Landlock does not govern
+            raise
 
 
 def _allow(rules: int, path: str, access: int) -> None:

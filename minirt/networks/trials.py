@@ -82,16 +82,23 @@ def try_as_user() -> Ability:
 
 def main() -> None:
     """The program: the first of the programs that gives a fresh network namespace a way out, or none."""
-    enter_user_namespace(make_user_namespace(*own_id_map()))
+    try:
+        enter_user_namespace(make_user_namespace(*own_id_map()))
+    except OSError as error:
+        found = Ability(False, f"a network of one's own needs a user namespace ({error.strerror})", user=True)
+    else:
+        found = _best()
+    json.dump(asdict(found), sys.stdout)
+
+
+def _best() -> Ability:
     refused = why_not()
     for program in in_order(find_programs()):
         found = _in_child(partial(_try_program, program))
         if found.own:
-            break
+            return found
         refused = found.why
-    else:
-        found = _in_child(partial(_try_program, "", refused))
-    json.dump(asdict(found), sys.stdout)
+    return _in_child(partial(_try_program, "", refused))
 
 
 def _try_program(program: str, refused: str = "") -> Ability:

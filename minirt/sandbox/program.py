@@ -23,6 +23,7 @@ __all__ = [
     "become",
     "enter_directory",
     "explain_refusal",
+    "no_directory",
     "not_found",
     "run_program",
     "set_limits",
@@ -52,9 +53,7 @@ def enter_directory(path: str, user: User, *, make: bool = True) -> None:
             os.chdir(path)
         except FileNotFoundError:
             if not make:
-                raise CommandNotFound(
-                    f'chdir to cwd ("{path}") failed: no such file or directory', hint=f"mkdir -p {path} in it first."
-                ) from None
+                raise no_directory(path) from None
             os.makedirs(path, exist_ok=True)
             os.chdir(path)
         try:
@@ -62,6 +61,13 @@ def enter_directory(path: str, user: User, *, make: bool = True) -> None:
         except FileNotFoundError:
             # /proc/self/fd/N of a descriptor from outside would lead there (CVE-2024-21626).
             raise SandboxError(f"the working directory {path} is outside of the container") from None
+
+
+def no_directory(path: str) -> CommandNotFound:
+    """The refusal of a command whose working directory is not there."""
+    return CommandNotFound(
+        f'chdir to cwd ("{path}") failed: no such file or directory', hint=f"mkdir -p {path} in it first."
+    )
 
 
 def become(process: Process, last_capability: int, *, privileged: bool, tell: Callable[[int], None]) -> None:

@@ -27,6 +27,7 @@ def split(terminal: bool) -> None:
     # /proc/1/exe is the machine's Python: nobody in the container may open it (CVE-2019-5736). Before the fork, so that
     # there is no moment in which the program could; its own exec ends it.
     prctl(_PR_SET_DUMPABLE, 0)
+    name_process("minirt-init")  # before there is a program that could look; its own exec gives that its name
     child = os.fork()
     if child == 0:
         die_with_parent()
@@ -37,7 +38,6 @@ def split(terminal: bool) -> None:
             os.tcsetpgrp(0, os.getpid())
             signal.signal(signal.SIGTTOU, signal.SIG_DFL)
         return
-    name_process("minirt-init")
     syscalls.close_range(0)
     _watch(child, signals | {signal.SIGCHLD})
 

@@ -37,7 +37,7 @@ from minirt.sandbox.guest import FIRST, Guest
 from minirt.sandbox.init import Stdio, take_stdio
 from minirt.sandbox.owners import OwnerKeeper
 from minirt.sandbox.placeholders import missing_places, open_places
-from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, not_found, reset_signals, set_limits
+from minirt.sandbox.program import DEFAULT_PATH, explain_refusal, no_directory, not_found, reset_signals, set_limits
 from minirt.sandbox.reach import Borders, rules_for
 from minirt.sandbox.running_guest import guest_of
 from minirt.sandbox.traced_owners import Translated
@@ -87,10 +87,11 @@ def join_traced(pid: int, started: int, process: Process, stdio: Stdio) -> Trace
 
 def _launch(guest: Guest, process: Process, stdio: Stdio, tracer: str, *, last: bool) -> Traced:
     program = _find(guest, process)
-    _make_directory(guest, process.cwd)
+    _check_directory(guest, process.cwd, make=last)
     user = process.user
     who = ["-0"] if user.uid == 0 and user.gid == 0 else ["-i", f"{user.uid}:{user.gid}"]
-    words = [tracer, *guest.words(), *who, "-w", process.cwd, FIRST, program, *process.argv]
+    # -v: it says on the container's own stderr which of its processes a signal ended, unless told to be quiet.
+    words = [tracer, *guest.words(), "-v", "-1", *who, "-w", process.cwd, FIRST, program, *process.argv]
     missing = missing_places(guest.root, (target for _, target in guest.bindings)) if last else ()
     terminal, inner = _terminal(process) if process.terminal else (None, None)
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -177,11 +178,13 @@ def _check_interpreter(guest: Guest, path: str, shown: str) -> None:
         raise explain_refusal(OSError(errno.ENOEXEC, ""), shown, guest.host(path))
 
 
-def _make_directory(guest: Guest, path: str) -> None:
-    """Docker makes the working directory if it is missing."""
+def _check_directory(guest: Guest, path: str, *, make: bool) -> None:
+    """Docker makes the working directory of a container if it is missing, not that of a command in one."""
     try:
         guest.host(path)
     except OSError:
+        if not make:
+            raise no_directory(path) from None
         root = os.open(guest.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.close(ensure_inside(root, path, directory=True))
@@ -306,6 +309,8 @@ def _refusal(number: int | None, program: str) -> SandboxError:
             cause="proot ended before the program began",
             hint="see what it wrote; `proot --version` must work on this machine",
         )
+    if number == -errno.EINVAL:
+        number = -errno.ENOEXEC  # PRoot's word for a program of another processor
     return explain_refusal(OSError(-number, os.strerror(-number)), program, "")
 
 

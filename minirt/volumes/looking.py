@@ -32,8 +32,9 @@ def _entry(fd: int, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "mode": stat.filemode(status.st_mode),
-        "uid": status.st_uid,
-        "gid": status.st_gid,
+        # Who looks is the containers' root, also where there is no namespace to call him so.
+        "uid": 0 if status.st_uid == os.geteuid() else status.st_uid,
+        "gid": 0 if status.st_gid == os.getegid() else status.st_gid,
         "size": status.st_size,
         "link": link,
     }

@@ -66,8 +66,11 @@ def test_arguments_of_any_bytes(engine: Engine) -> None:
 
 @pytest.mark.parametrize("name", ["with space", "comma,colon:", "back\\slash", "new\nline", "日本", "%s"])
 def test_homes_of_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
-    """Whatever the directory is called, layers in it can be mounted."""
+    """Whatever the directory is called, layers in it can be mounted. PRoot has no way to write a colon, and says so."""
     done = _shell(f"minirt run --rm {BASE} echo hi", tmp_path / name)
+    if ":" in name and engine.machine.isolation == "proot":
+        assert done.returncode == 125 and b"a path with a colon cannot be mounted here" in done.stderr
+        return
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
 
 

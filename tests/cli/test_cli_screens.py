@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ def test_exec_it(window: Callable[..., Window], engine: Engine) -> None:
     shell.until(PROMPT)
     shell.type(b"stty size; tty; echo $WORD $TERM\r")
     shown = shell.until(b"given xterm")
-    assert b"33 77\r\n/dev/pts/0" in shown
+    assert b"33 77\r\n/dev/pts/" in shown  # 0, or one of the machine's in a pod
     _shell(shell, 4)
     assert shell.code() == 4
     assert engine.containers.get("k3").status == "running"
@@ -208,8 +209,9 @@ def test_a_directory_of_the_machine_and_the_volumes_of_another(
 def test_a_directory_that_only_root_may_create(window: Callable[..., Window], engine: Engine) -> None:
     """An ordinary user is told so, and what else to do; nothing is left."""
     engine.images.get(BASE).tag("centos")
-    one = window("run", "-it", "-v", "/myDataVolume:/dataVolumeContainer", "centos")
-    one.until(b"cannot create the directory /myDataVolume")
+    place = f"/myDataVolume-{uuid.uuid4().hex[:8]}"
+    one = window("run", "-it", "-v", f"{place}:/dataVolumeContainer", "centos")
+    one.until(f"cannot create the directory {place}".encode())
     one.until(b"-v NAME:/place")
     assert one.code() == 125
     assert engine.containers.list(all=True) == []
@@ -245,7 +247,8 @@ def test_a_terminal_without_typing(engine: Engine) -> None:
         capture_output=True,
         check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (6, b"/dev/pts/0\r\n")
+    assert done.returncode == 6
+    assert done.stdout.startswith(b"/dev/pts/")  # 0, or one of the machine's in a pod
 
 
 def test_attach_without_a_terminal(engine: Engine) -> None:

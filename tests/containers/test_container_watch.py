@@ -1,12 +1,15 @@
-"""The storage layer, live: told by the kernel within 200 ms, as root and rootless."""
+"""The storage layer, live: told by the kernel within 200 ms, as root and rootless; copied roots have none."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
+import pytest
+
 from minirt.engine import Engine
 from minirt.engine.containers import Container
+from minirt.errors import Unsupported
 from minirt.model.events import CopyUp, Event, FileAdded, FileForgotten, WhiteoutWritten
 
 BASE = "minirt/base"
@@ -20,6 +23,21 @@ def _until(seen: list[tuple[float, Event]], wanted: Event, seconds: float = 2.0)
                 return moment
         time.sleep(0.005)
     raise AssertionError(f"{wanted} was not told; {[event for _, event in seen]}")
+
+
+@pytest.fixture(autouse=True)
+def _layered(request: pytest.FixtureRequest, engine: Engine) -> None:
+    if "copies" not in request.node.name and engine.machine.snapshotter != "overlay":
+        pytest.skip("root filesystems are copies here, and have no layer to watch")
+
+
+def test_where_roots_are_copies_watching_is_refused(tmp_path: Path) -> None:
+    """Rather than that nothing is ever told."""
+    with Engine(tmp_path / "home", snapshotter="copy") as engine:
+        engine.image_store.base()
+        container = engine.containers.create(BASE, ["true"])
+        with pytest.raises(Unsupported, match="cannot be watched"):
+            container.watch_storage(print)
 
 
 def test_every_kind_of_change(engine: Engine) -> None:

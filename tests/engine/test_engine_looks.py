@@ -25,8 +25,8 @@ def test_storage_facts(engine: Engine) -> None:
     assert (volume.size, volume.users[0].container, volume.users[0].destination) == (3000, "wrote", "/data")
 
 
-def test_namespace_facts(engine: Engine) -> None:
-    """Process 1 inside is another number outside; namespaces of its own differ from ours."""
+def test_namespace_facts(engine: Engine, isolated: bool) -> None:
+    """Process 1 inside is another number outside; namespaces of its own differ from ours. In a pod all are ours."""
     engine.containers.run(BASE, ["sleep", "60"], name="both-sides", detach=True)
     box = engine.containers.get("both-sides")
     other = threading.Thread(target=box.exec_run, args=(["sleep", "61"],))
@@ -34,13 +34,17 @@ def test_namespace_facts(engine: Engine) -> None:
     wait_for(lambda: len(namespaces_of(engine, "both-sides")[1]) == 2)
     namespaces, processes, maps = namespaces_of(engine, "both-sides")
     own = {row.kind for row in namespaces if row.inside != row.outside}
-    assert {"pid", "mnt", "uts", "ipc"} <= own
     first = processes[0]
-    assert (first.inside_pid, first.inside_uid, first.command) == (1, 0, "sleep 60")
+    if isolated:
+        assert {"pid", "mnt", "uts", "ipc"} <= own
+        assert (first.inside_pid, first.inside_uid, first.command) == (1, 0, "sleep 60")
+        assert (maps[0].inside, maps[0].outside) == (0, os.geteuid())
+    else:
+        assert own == set()
+        assert (first.inside_pid, first.inside_uid, first.command) == (box.state.pid, os.geteuid(), "sleep 60")
     assert first.outside_pid != 1
     assert [one.origin for one in processes] == ["the container's program", "docker exec"]
     assert all(one.yours for one in processes)
-    assert (maps[0].inside, maps[0].outside) == (0, os.geteuid())
     box.kill()
     other.join()
 

@@ -87,20 +87,21 @@ def test_names_are_text() -> None:
 @pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="no /usr/bin/python3 to lend as a server")
 def test_a_running_server_is_one_click_away(kernel: Any, tmp_path: Path) -> None:
     """A detached run shows its link, the address answers, and docker ps shows it again."""
-    with socket.socket() as sock:
+    with socket.socket() as sock, socket.socket() as other:
         sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, inner = sock.getsockname()[1], other.getsockname()[1]
     (tmp_path / "index.html").write_text("hello")
     # The base image has no server on every machine, so this one is the machine's.
-    lent = f"-v /usr:/usr:ro -v {tmp_path}:/served:ro minirt/base python3 -m http.server 80 --directory /served"
-    reply = kernel.run(f"docker run -d --name linked -p 127.0.0.1:{port}:80 {lent}")
+    lent = f"-v /usr:/usr:ro -v {tmp_path}:/served:ro minirt/base python3 -m http.server {inner} --directory /served"
+    reply = kernel.run(f"docker run -d --name linked -p 127.0.0.1:{port}:{inner} {lent}")
     assert reply.status == "ok", reply.error
     if "share the machine's network" in reply.text("stderr"):
         pytest.skip("containers share the machine's network here")
     try:
         (shown,) = reply.of("display_data")
         assert f'href="http://localhost:{port}/"' in shown["data"]["text/html"]
-        assert shown["data"]["text/plain"] == f"http://localhost:{port}/ leads to linked, 80/tcp"
+        assert shown["data"]["text/plain"] == f"http://localhost:{port}/ leads to linked, {inner}/tcp"
         answer = ""
         for _ in range(50):
             try:
@@ -110,7 +111,7 @@ def test_a_running_server_is_one_click_away(kernel: Any, tmp_path: Path) -> None
                 time.sleep(0.1)
         assert answer == "hello"
         assert [one["data"]["text/plain"] for one in kernel.run("docker ps").of("display_data")] == [
-            f"http://localhost:{port}/ leads to linked, 80/tcp"
+            f"http://localhost:{port}/ leads to linked, {inner}/tcp"
         ]
     finally:
         kernel.run("docker rm -f linked")

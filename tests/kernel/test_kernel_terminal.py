@@ -63,7 +63,8 @@ def test_a_page_that_does_not_answer(kernel: Any) -> None:
 def test_a_terminal_without_typing_needs_no_page(kernel: Any) -> None:
     """-t alone: the program has a terminal, its output is the cell's."""
     reply = kernel.run("docker run --rm -t minirt/base tty")
-    assert (reply.status, reply.text().strip()) == ("ok", "/dev/pts/0")
+    assert reply.status == "ok"
+    assert reply.text().startswith("/dev/pts/")  # 0, or one of the machine's in a pod
 
 
 class Page:

@@ -25,6 +25,14 @@ NOBODY = 65534
 user = pytest.mark.skipif(os.geteuid() == 0, reason="root's bridges are on the machine itself")
 
 
+def test_where_there_can_be_none_the_reason_is_told() -> None:
+    """A pod allows no namespaces: that is said, in words."""
+    code = "from minirt.networks.trials import try_as_user; print(try_as_user())"
+    pod = [sys.executable, "tests/pod.py", "--user", str(os.geteuid()), sys.executable, "-c", code]
+    said = subprocess.run(pod, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert "needs a user namespace (Operation not permitted)" in said.stdout, said.stderr
+
+
 @user
 def test_containers_of_two_programs_find_each_other(bridged: Engine, lan: Network, look: Any) -> None:
     """Two engines on one home, as a notebook and a terminal: their containers are on one network, and share one."""

@@ -81,14 +81,17 @@ def test_a_bound_volume(engine: Engine, tmp_path: Path) -> None:
     assert (tmp_path / "new").read_text() == "more\n"
 
 
-def test_a_volume_of_memory(engine: Engine) -> None:
-    """It has the size asked for, and is empty at each start."""
+def test_a_volume_of_memory(engine: Engine, isolated: bool) -> None:
+    """It has the size asked for, and is empty at each start; in a pod a fresh directory stands in for memory."""
     engine.volumes.create("fast", driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=1m"})
-    script = "ls /v; echo x > /v/x; grep ' /v ' /proc/mounts"
-    said = engine.containers.run(BASE, ["sh", "-c", script], volumes=["fast:/v"], remove=True)
-    assert isinstance(said, bytes)
-    assert said.startswith(b"tmpfs /v tmpfs")
-    assert b"size=1024k" in said
+    script = ["sh", "-c", "ls /v; echo x > /v/x; grep ' /v ' /proc/mounts; exit 0"]
+    for said in (engine.containers.run(BASE, script, volumes=["fast:/v"], remove=True) for _ in range(2)):
+        assert isinstance(said, bytes)
+        if isolated:
+            assert said.startswith(b"tmpfs /v tmpfs")
+            assert b"size=1024k" in said
+        else:
+            assert said == b""
     assert engine.volumes.get("fast").look() == []
 
 
