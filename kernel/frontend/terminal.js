@@ -64,6 +64,17 @@ function keepToOurselves(element) {
   for (const name of names) element.addEventListener(name, (event) => event.stopPropagation());
 }
 
+// A program that said little leaves a small picture of itself, not a hole in the page.
+function shrink(terminal, element) {
+  const buffer = terminal.buffer.active;
+  const used = buffer.baseY + buffer.cursorY + 1;
+  const screen = element.querySelector(".xterm-screen");
+  if (used >= terminal.rows || !screen?.clientHeight) return;
+  const around = element.offsetHeight - element.clientHeight + 12; // its border, and its padding above and below
+  element.style.minHeight = "0";
+  element.style.height = `${Math.ceil((used * screen.clientHeight) / terminal.rows) + around}px`;
+}
+
 export function show(element, { title, send }) {
   addStyles();
   element.classList.add("mrt-terminal");
@@ -119,7 +130,7 @@ export function show(element, { title, send }) {
     end(text) {
       terminal.options.disableStdin = true;
       terminal.options.cursorBlink = false;
-      terminal.write(`\x1b[0m\x1b[?25l\r\n\x1b[2m${text}\x1b[0m`);
+      terminal.write(`\x1b[0m\x1b[?25l\r\n\x1b[2m${text}\x1b[0m`, () => shrink(terminal, element));
       element.dataset.ended = text;
     },
     dispose() {

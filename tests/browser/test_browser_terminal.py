@@ -107,6 +107,22 @@ def test_a_shell_in_a_cell(notebook: Any) -> None:
     assert page.locator(".jp-Notebook .jp-CodeCell").count() == cells == 3
 
 
+def test_a_program_that_said_little_leaves_little(notebook: Any) -> None:
+    """At its end a terminal is as high as what it shows; one that was filled stays as it is."""
+    page = notebook(
+        "little.ipynb", "docker run -it --rm minirt/base echo said", "docker run -it --rm minirt/base seq 90"
+    )
+    cell, filled = run(page, 1), run(page, 2)
+    shows(cell, r"^The program ended with exit code 0\.$")
+    shows(filled, r"^The program ended with exit code 0\.$")
+    page.wait_for_timeout(500)
+    shot(page, "terminal-ended")
+    assert "said" in text_of(cell)
+    boxes = [one.locator(".mrt-terminal").bounding_box() for one in (cell, filled)]
+    rows = cell.locator(".xterm-rows > div").count()
+    assert rows == 3 and boxes[0]["height"] < 90 < 250 < boxes[1]["height"]
+
+
 def test_several_at_once_and_in_the_dark(notebook: Any) -> None:
     """Two terminals of one container, with exec and attach; leaving by keys; a dark theme has dark terminals."""
     page = notebook(
