@@ -3,11 +3,13 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import styles from "@xterm/xterm/css/xterm.css";
 
+// The terminal's own, not that of the element around it: what fits is reckoned without the former alone.
+const PADDING = 6;
 const OWN_STYLES = `
-.mrt-terminal { box-sizing: border-box; width: 100%; height: 26em; min-height: 6em; padding: 6px 2px 6px 8px;
-  resize: vertical; overflow: hidden; border: 1px solid var(--jp-border-color2, #8886); border-radius: 4px; }
+.mrt-terminal { box-sizing: content-box; height: 26em; min-height: 6em; resize: vertical; overflow: hidden;
+  border: 1px solid var(--jp-border-color2, #8886); border-radius: 4px; }
 .mrt-terminal:focus-within { border-color: var(--jp-brand-color1, #2196f3); }
-.mrt-terminal .xterm { height: 100%; }
+.mrt-terminal .xterm { box-sizing: border-box; height: 100%; padding: ${PADDING}px 2px ${PADDING}px 8px; }
 .mrt-terminal .xterm-viewport { background-color: transparent !important; }`;
 
 const LIGHT = {
@@ -70,9 +72,8 @@ function shrink(terminal, element) {
   const used = buffer.baseY + buffer.cursorY + 1;
   const screen = element.querySelector(".xterm-screen");
   if (used >= terminal.rows || !screen?.clientHeight) return;
-  const around = element.offsetHeight - element.clientHeight + 12; // its border, and its padding above and below
   element.style.minHeight = "0";
-  element.style.height = `${Math.ceil((used * screen.clientHeight) / terminal.rows) + around}px`;
+  element.style.height = `${Math.ceil((used * screen.clientHeight) / terminal.rows) + 2 * PADDING}px`;
 }
 
 export function show(element, { title, send }) {
