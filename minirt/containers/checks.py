@@ -8,7 +8,7 @@ from collections.abc import Callable
 from minirt.containers.records import ContainerRecord
 from minirt.errors import InvalidSpec, PathNotFound, Unsupported
 from minirt.linux import caps
-from minirt.linux.cgroups import needed
+from minirt.linux.cgroup_limits import needed
 from minirt.linux.machine import Machine
 from minirt.model.resources import Resources
 

@@ -11,7 +11,9 @@ from minirt.containers.processes import members
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.errors import PathNotFound
-from minirt.linux.cgroups import Group, Usage, find_tree
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroup_usage import Usage
+from minirt.linux.cgroups import Group
 from minirt.linux.idmap import private_maps
 from minirt.linux.machine import Machine
 from minirt.model.isolation import Device

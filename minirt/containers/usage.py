@@ -11,7 +11,7 @@ from minirt.containers import limits
 from minirt.containers.processes import members
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
-from minirt.linux.cgroups import Usage
+from minirt.linux.cgroup_usage import Usage
 from minirt.linux.machine import Machine
 
 __all__ = ["Reading", "read_usage", "system_time"]

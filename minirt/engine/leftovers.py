@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minirt.engine.findings import Finding, Problem
-from minirt.linux.cgroups import Group, find_tree
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroups import Group
 from minirt.linux.links import alias_of
 from minirt.linux.processes import is_alive, start_time
 from minirt.networks.bridges import take_down_interface

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minirt.linux import landlock
-from minirt.linux.cgroups import Tree, cgroup_version, find_tree, own_cgroup
+from minirt.linux.cgroup_tree import Tree, cgroup_version, find_tree, own_cgroup
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.machine import Answer, Machine, machine_from_json, machine_to_json
 from minirt.linux.processes import boot_id

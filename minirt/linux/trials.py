@@ -19,7 +19,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from minirt.linux import cgroups, mounts, namespaces, seccomp
+from minirt.linux import mounts, namespaces, seccomp
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroups import Group
 from minirt.linux.idmap import own_id_map, subordinate_maps
 from minirt.linux.paths import opened
 from minirt.linux.syscalls import clone, prctl, umount, unshare
@@ -140,10 +142,10 @@ def _proot(path: str) -> None:
 
 def _cgroup() -> Outcome:
     """Make a group, put a process into it, take it away."""
-    tree = cgroups.find_tree()
+    tree = find_tree()
     if tree is None:
         return [0, "no writable tree"]
-    group = cgroups.Group(tree, f"minirt/probe-{os.getpid()}")
+    group = Group(tree, f"minirt/probe-{os.getpid()}")
 
     def join() -> None:
         group.create()

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from minirt.errors import SandboxError, SpawnerLost, Unsupported
+from minirt.linux.cgroup_limits import needed
 from minirt.linux.cgroup_moves import begin_moves
-from minirt.linux.cgroups import needed
 from minirt.linux.machine import Machine
 from minirt.model.cancel import Cancel
 from minirt.model.spec import Process, RootFilesystem, SandboxSpec, spec_to_json

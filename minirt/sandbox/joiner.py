@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from minirt.errors import ContainerNotRunning
 from minirt.linux import caps
 from minirt.linux import namespaces as ns
-from minirt.linux.cgroups import Group, find_tree
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroups import Group
 from minirt.linux.processes import name_process, open_process, stand_in, start_time
 from minirt.linux.syscalls import clone, prctl, setns
 from minirt.model.spec import Process

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from minirt.errors import MinirtError, SandboxError
-from minirt.linux.cgroups import Group, find_tree
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroups import Group
 from minirt.linux.processes import boot_id, start_time
 from minirt.model.spec import SandboxSpec
 from minirt.sandbox.restarts import Backoff, RestartPolicy, read_policy, was_stopped

@@ -18,7 +18,8 @@ from minirt.engine import Engine
 from minirt.engine.checking import check_home
 from minirt.engine.findings import Problem
 from minirt.errors import ContainerNotFound, ImageNotFound
-from minirt.linux.cgroups import Group, find_tree
+from minirt.linux.cgroup_tree import find_tree
+from minirt.linux.cgroups import Group
 from minirt.sandbox.state import write_state
 
 BASE = "minirt/base"

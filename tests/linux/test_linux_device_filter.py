@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minirt.linux import device_filter
-from minirt.linux.cgroups import Group, Tree
+from minirt.linux.cgroup_tree import Tree
+from minirt.linux.cgroups import Group
 
 _ZERO, _NULL, _NOBODYS = (1, 5), (1, 3), (250, 77)
 _MODES = {"r": os.O_RDONLY, "w": os.O_WRONLY, "rw": os.O_RDWR}

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from minirt.errors import Unsupported
-from minirt.linux.cgroups import Group, Tree, find_tree
+from minirt.linux.cgroup_tree import Tree, find_tree
+from minirt.linux.cgroups import Group
 from minirt.model.spec import Detached, HealthCheck, LogLimits, Resources
 from minirt.sandbox import Exit, read_state
 from minirt.sandbox.restarts import forbid, parse_policy, write_policy
