@@ -184,12 +184,7 @@ def _start(
         return as_started(start_traced(spec, stdio, tracer, os.path.dirname(os.path.dirname(mount_point))))
     flags = new_namespaces(spec)
     if group is not None:
-        with doing("make the container's control group", "see `docker info` for what this machine allows"):
-            denied, allowed = limited(spec.devices), () if spec.privileged or user else listed(spec, group)
-            group.create(("blkio",) * bool(spec.resources.throttles) + ("devices",) * bool(denied or allowed))
-            group.restrict_devices(denied, allowed)
-        with doing("set the container's limits", "the kernel does not take this value"):
-            group.limit(spec.resources)
+        _make_group(group, spec, user=user)
     if isinstance(spec.network, LoopbackNetwork):
         flags |= ns.CLONE_NEWNET
     peer = join_peers(spec)
@@ -211,18 +206,31 @@ def _start(
     if peer is not None:
         os.close(peer)
     if group is not None:
-        try:
-            with doing("put the container into its control group"):
-                group.add(pid)
-        except BaseException:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise
-        # The child's new control group namespace starts where it is now. Somebody may have killed it already: then it
-        # has ended by that signal, as any other.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            ours.send({"grouped": True})
+        _put_into(group, pid, ours)
     return read_status(ours, pid)
+
+
+def _make_group(group: Group, spec: SandboxSpec, *, user: bool) -> None:
+    with doing("make the container's control group", "see `docker info` for what this machine allows"):
+        denied, allowed = limited(spec.devices), () if spec.privileged or user else listed(spec, group)
+        group.create(("blkio",) * bool(spec.resources.throttles) + ("devices",) * bool(denied or allowed))
+        group.restrict_devices(denied, allowed)
+    with doing("set the container's limits", "the kernel does not take this value"):
+        group.limit(spec.resources)
+
+
+def _put_into(group: Group, pid: int, init: Channel) -> None:
+    try:
+        with doing("put the container into its control group"):
+            group.add(pid)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    # The child's new control group namespace starts where it is now. Somebody may have killed it already: then it
+    # has ended by that signal, as any other.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        init.send({"grouped": True})
 
 
 def as_started(traced: Traced) -> Started:
