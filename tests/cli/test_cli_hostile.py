@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,14 @@ from minirt.engine import Engine
 
 BASE = "minirt/base"
 PROGRAM = [sys.executable, "-c", "import sys; from minirt.cli import main; sys.exit(main())"]
+FUNCTION = 'minirt() { "$PYTHON" -c "$MAIN" "$@"; }'
 
 
-def _shell(script: str, home: Path, *more: bytes) -> subprocess.CompletedProcess[bytes]:
-    """Runs ``script``, in which ``minirt`` is the program and $1 … are ``more``."""
+def _shell(script: str, home: Path, *more: bytes, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs ``script``, in which ``minirt`` is the program, $1 … are ``more``, and ``variables`` are set."""
     return subprocess.run(
-        ["sh", "-c", f'minirt() {{ "$PYTHON" -c "$MAIN" "$@"; }}; {script}', "sh", *more],
-        env={**os.environ, "MINIRT_HOME": str(home), "PYTHON": PROGRAM[0], "MAIN": PROGRAM[2]},
+        ["sh", "-c", f"{FUNCTION}; {script}", "sh", *more],
+        env={**os.environ, "MINIRT_HOME": str(home), "PYTHON": PROGRAM[0], "MAIN": PROGRAM[2], **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -74,27 +76,39 @@ def test_homes_of_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
 
 
+def _on_a_small_disk(script: str, home: Path, *more: bytes) -> subprocess.CompletedProcess[bytes]:
+    """As ``_shell``, with a tmpfs at ``home``. An ordinary user becomes root of a user namespace to mount it, for the
+    script alone, and itself again in a second one. Root mounts it where other homes' clean-ups see that it is there."""
+    user, group = os.geteuid(), os.getegid()
+    mount = f"mount -t tmpfs -o size=40m none {shlex.quote(str(home))}"
+    script = f"echo mounted; {FUNCTION}; {script}"
+    if user == 0:
+        done = _shell(f"{mount} && {{ {script}\numount --lazy $MINIRT_HOME; }}", home, *more)
+    else:
+        itself = f'{mount} && exec unshare -U --map-user={user} --map-group={group} sh -c "$SCRIPT" sh "$@"'
+        done = _shell('exec unshare -Urm sh -c "$ITSELF" sh "$@"', home, *more, ITSELF=itself, SCRIPT=script)
+    if not done.stdout.startswith(b"mounted\n"):
+        pytest.skip(f"a small file system cannot be mounted here: {os.fsdecode(done.stderr).strip()}")
+    return done
+
+
 @pytest.mark.parametrize("command", [f"run --rm {BASE} true", f"create {BASE}", "build ."])
 def test_a_disk_full_to_the_last_byte(tmp_path: Path, command: str) -> None:
     """Not even a directory can be made: that is told with what to do, and afterwards all is as before."""
     home = tmp_path / "small"
     home.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", home], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
-    try:
-        (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN true\n")
-        assert _shell(f"minirt run --rm {BASE} true", home).returncode == 0
-        _shell("cat /dev/zero > $MINIRT_HOME/filler", home)
-        done = _shell(f"cd $1 && minirt {command}", home, os.fsencode(tmp_path))
-        assert done.returncode in (1, 125)
-        assert b"no space left on the disk" in done.stderr
-        assert b"What to do: Free some space" in done.stderr
-        assert b"Errno" not in done.stderr
-        (home / "filler").unlink()
-        assert _shell(f"minirt run --rm {BASE} true && minirt ps -aq", home).stdout == b""
-    finally:
-        subprocess.run(["umount", "--lazy", home], check=True)
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN true\n")
+    script = f"""minirt run --rm {BASE} true && echo ran
+        cat /dev/zero > $MINIRT_HOME/filler 2>/dev/null
+        (cd $1 && minirt {command} 2> $1/told); echo $?
+        rm $MINIRT_HOME/filler
+        minirt run --rm {BASE} true && minirt ps -aq && echo again"""
+    done = _on_a_small_disk(script, home, os.fsencode(tmp_path))
+    told = (tmp_path / "told").read_bytes()
+    assert done.stdout.split() in ([b"mounted", b"ran", code, b"again"] for code in (b"1", b"125")), done
+    assert b"no space left on the disk" in told
+    assert b"What to do: Free some space" in told
+    assert b"Errno" not in told
 
 
 def test_a_working_directory_that_is_gone(engine: Engine, tmp_path: Path) -> None:
