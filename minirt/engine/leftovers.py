@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from minirt.engine.findings import Finding, Problem
 from minirt.linux.cgroup_tree import find_tree
 from minirt.linux.cgroups import Group
-from minirt.linux.links import alias_of
+from minirt.linux.links import alias_of, members_of
 from minirt.linux.processes import is_alive, start_time
 from minirt.networks.bridges import take_down_interface
 from minirt.networks.claims import live_claims
@@ -167,7 +167,7 @@ def _empty_bridges(engine: Engine) -> set[tuple[str, str]]:
     for _, name in socket.if_nameindex():
         home = alias_of(name) if name.startswith(PREFIX) else ""
         mine = home == str(engine.store.home)
-        if home and (mine or not os.path.isdir(f"{home}/networks")):
+        if home and (mine or not (os.path.isdir(f"{home}/networks") or members_of(name))):
             network = networks.get(name)
             if network is None or not live_claims(engine.store.home, network.name):
                 found.add((name, home))

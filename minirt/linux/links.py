@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ __all__ = [
     "alias_of",
     "delete_link",
     "loopback_up",
+    "members_of",
     "networks_in_use",
     "set_alias",
     "set_link",
@@ -61,18 +63,27 @@ def add_bridge(name: str, mac: str) -> int:
 
 
 def set_alias(name: str, note: str) -> None:
-    """A note on an interface that ``ip link`` shows; the kernel keeps 255 bytes of it."""
+    """A note on an interface, as ``ip link`` shows it. The kernel keeps 255 bytes; of a longer one there is none."""
+    packed = os.fsencode(note)
     with Netlink() as route:
-        route.ask(_NEWLINK, 0, _link(_index(name)) + attribute(_IFLA_ALIAS, note.encode()[:255]))
+        route.ask(_NEWLINK, 0, _link(_index(name)) + attribute(_IFLA_ALIAS, packed if len(packed) < 256 else b""))
 
 
 def alias_of(name: str) -> str:
     """Its note, or an empty text."""
     try:
-        with open(f"/sys/class/net/{name}/ifalias", encoding="utf-8", errors="replace") as file:
-            return file.read().rstrip("\n")
+        with open(f"/sys/class/net/{name}/ifalias", "rb") as file:
+            return os.fsdecode(file.read().removesuffix(b"\n"))
     except OSError:
         return ""
+
+
+def members_of(bridge: str) -> list[str]:
+    """The interfaces that are on it; none if it is gone."""
+    try:
+        return os.listdir(f"/sys/class/net/{bridge}/brif")
+    except OSError:
+        return []
 
 
 def add_veth(name: str, bridge: str, peer: str, peer_namespace: int, mac: str) -> None:

@@ -116,10 +116,12 @@ def ensure_up(home: Path, network: Network) -> None:
 
 
 def sweep_abandoned() -> None:
-    """Take down the bridges of homes that are no longer there."""
+    """Take down the bridges of homes that are no longer there. One that somebody is on may be of a home that only
+    processes of another mount namespace see; if it is not, the kernel takes those on it away when they end.
+    """
     for _, name in socket.if_nameindex():
         home = links.alias_of(name) if name.startswith(PREFIX) else ""
-        if home and not os.path.isdir(f"{home}/networks"):
+        if home and not os.path.isdir(f"{home}/networks") and not links.members_of(name):
             take_down_interface(name)
 
 

@@ -78,7 +78,8 @@ def test_homes_of_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
 
 def _on_a_small_disk(script: str, home: Path, *more: bytes) -> subprocess.CompletedProcess[bytes]:
     """As ``_shell``, with a tmpfs at ``home``. An ordinary user becomes root of a user namespace to mount it, for the
-    script alone, and itself again in a second one. Root mounts it where other homes' clean-ups see that it is there."""
+    script alone, and itself again in a second one. Root mounts it where other homes' clean-ups see that it is there.
+    """
     user, group = os.geteuid(), os.getegid()
     mount = f"mount -t tmpfs -o size=40m none {shlex.quote(str(home))}"
     script = f"echo mounted; {FUNCTION}; {script}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from minirt.errors import CommandNotFound, Conflict, InvalidInput, InvalidSpec, 
 from minirt.linux import links
 from minirt.linux.processes import start_time
 from minirt.networks.ability import ability
+from minirt.networks.bridges import sweep_abandoned
 from minirt.networks.claims import read_claim, write_claim
 from minirt.networks.leaving import End
 from minirt.networks.listening import HELPER
@@ -299,9 +301,33 @@ def test_a_start_that_fails_gives_everything_back(bridged: Engine, lan: Network,
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's bridges go with their keeper")
 def test_a_bridge_whose_home_is_gone_is_taken_down(bridged: Engine, lan: Network, look: Any) -> None:
-    """Somebody removed a whole home: the next network that comes up tidies after it."""
-    links.add_bridge(f"mrt-lost{os.getpid() % 10**6}", "02:42:00:00:00:99")
-    name = f"mrt-lost{os.getpid() % 10**6}"
-    links.set_alias(name, "/nowhere/at/all")
-    look.sleeper(bridged, "web", network="lan")
-    assert name not in look.bridges("/nowhere/at/all")  # type: ignore[arg-type]
+    """Somebody removed a whole home: the next network that comes up tidies after it. A bridge that somebody is on
+    stays: its home may be one that is seen from another mount namespace only.
+    """
+    names = [f"mrt-{kind}{os.getpid() % 10**6}" for kind in ("lost", "kept")]
+    for name in names:
+        links.add_bridge(name, "02:42:00:00:00:99")
+        links.set_alias(name, "/nowhere/at/all")
+    with open("/proc/self/ns/net", "rb") as here:
+        links.add_veth("mrt-veth-test", names[1], "mrt-peer-test", here.fileno(), "02:42:00:00:00:98")
+    try:
+        look.sleeper(bridged, "web", network="lan")
+        assert look.bridges("/nowhere/at/all") == names[1:]
+    finally:
+        for name in ("mrt-veth-test", *names):
+            links.delete_link(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's bridges go with their keeper")
+def test_bridges_of_a_home_with_a_long_or_odd_name_stay(tmp_path: Path) -> None:
+    """A bridge says whose it is in 255 bytes. Where they do not do, no other home takes it for one that is gone."""
+    bridge = f"mrt-odd{os.getpid() % 10**6}"
+    for name in ("x" * 240, "odd \udcff\n"):
+        (tmp_path / name / "networks").mkdir(parents=True)
+        links.add_bridge(bridge, "02:42:00:00:00:99")
+        try:
+            links.set_alias(bridge, str(tmp_path / name))
+            sweep_abandoned()
+            assert bridge in [there for _, there in socket.if_nameindex()]
+        finally:
+            links.delete_link(bridge)
