@@ -1,8 +1,8 @@
 """Run every test in each mode this machine allows, then the notebooks: what ``make test`` does.
 
 An ordinary user has one mode, rootless. Root has two: root, and rootless once more as a user without any privilege, for
-the rooms where it makes a difference. Everybody has the pod: no privilege, no namespaces (tests/pod.py). The last lines
-say how many ran in each.
+the rooms where it may make a difference. Everybody has the pod: no privilege, no namespaces (tests/pod.py). The last
+lines say how many ran in each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
-# The rooms whose behaviour depends on who runs them.
-BY_MODE = ("store", "layers", "linux", "sandbox", "snapshots", "containers", "networks", "build", "engine", "faults")
+# The rooms whose behaviour may depend on who runs them. Left out are those that touch neither the machine nor a file of
+# somebody's: values (model), texts (dockerfile), pictures (views), the project's own files and rows (test_project,
+# machines), the program where there is no Linux (elsewhere); and browsers, which see the same page from either kernel.
+BY_MODE = (
+    "store", "layers", "linux", "sandbox", "snapshots", "volumes", "networks", "registry", "images", "containers",
+    "build", "engine", "cli", "kernel", "faults",
+)  # fmt: skip
 IN_PODS = (
     "store", "layers", "linux", "images", "snapshots", "sandbox/test_sandbox_traced.py", "faults",
     "build/test_build_cases.py", "build/test_build_packing.py",

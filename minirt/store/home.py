@@ -235,6 +235,7 @@ class Store:
 
 
 def _prepare(home: Path) -> None:
+    _check_name(home)
     try:
         layout = (home / "oci-layout").read_bytes()
         if (home / "index.json").is_file() and all((home / name).is_dir() for name in _DIRECTORIES):
@@ -258,6 +259,15 @@ def _prepare(home: Path) -> None:
         # Last, because its presence says that the rest is there.
         if not (home / "oci-layout").exists():
             atomic_write(home / "oci-layout", _LAYOUT)
+
+
+def _check_name(home: Path) -> None:
+    """Notes of all kinds hold the path, and are text."""
+    packed = str(home).encode("utf-8", "surrogateescape")
+    text = packed.decode("utf-8", "backslashreplace")
+    if text.encode() != packed:
+        hint = "Rename it, or set MINIRT_HOME to another directory."
+        raise HomeUnusable(f"{text} cannot be the home", cause="its path is not UTF-8", hint=hint)
 
 
 def _check_free(home: Path) -> None:

@@ -76,6 +76,14 @@ def test_homes_of_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hi\n", b"")
 
 
+def test_a_home_whose_name_is_no_text(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 cannot stand in the notes of a home: it is refused, by name, before it is made."""
+    done = _shell('MINIRT_HOME="$1" minirt ps', tmp_path, os.fsencode(tmp_path / "odd") + b"\xff")
+    assert done.returncode == 1
+    assert b"/odd\\xff cannot be the home" in done.stderr and b"not UTF-8" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def _on_a_small_disk(script: str, home: Path, *more: bytes) -> subprocess.CompletedProcess[bytes]:
     """As ``_shell``, with a tmpfs at ``home``. An ordinary user becomes root of a user namespace to mount it, for the
     script alone, and itself again in a second one. Root mounts it where other homes' clean-ups see that it is there.
