@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,20 @@ def engine(shared_engine: Engine) -> Iterator[Engine]:
     for volume in shared_engine.volumes.list():
         if volume.name not in volumes:
             volume.remove()
+
+
+@pytest.fixture(scope="module")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine without namespaces: proot, and copied roots."""
+    if shutil.which("proot") is None:
+        pytest.skip("proot is not installed")
+    from minirt.engine import Engine
+
+    with Engine(tmp_path_factory.mktemp("pod"), isolation="proot", snapshotter="copy") as engine:
+        engine.image_store.base()
+        yield engine
+        for container in engine.containers.list(all=True):
+            container.remove(force=True)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def refuse_missing(
         full = name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
         if full != "CAP_ALL" and full not in caps.CAPABILITIES:
             raise InvalidSpec(f'invalid CapDrop: unknown capability: "{full}"', hint="capabilities(7) has their names.")
-    _refuse_isolation(record, machine)
+    _refuse_isolation(record, machine, on_warning)
 
 
 def _warn(limits: Resources, machine: Machine, on_warning: Callable[[str], None]) -> None:
@@ -135,7 +135,7 @@ def _warn(limits: Resources, machine: Machine, on_warning: Callable[[str], None]
         )
 
 
-def _refuse_isolation(record: ContainerRecord, machine: Machine) -> None:
+def _refuse_isolation(record: ContainerRecord, machine: Machine, on_warning: Callable[[str], None]) -> None:
     wanted = record.settings.isolation
     if not -1000 <= wanted.oom_score_adj <= 1000:
         raise InvalidSpec(f"Invalid value {wanted.oom_score_adj}, range for oom score adj is [-1000, 1000]")
@@ -155,8 +155,15 @@ def _refuse_isolation(record: ContainerRecord, machine: Machine) -> None:
                 cause="that takes control groups that can be kept from devices, as root",
                 hint="Leave the last part out: the container may then read and write it, as far as its file mode goes.",
             )
-    if machine.isolation == "namespaces":
-        return
+    if machine.isolation != "namespaces":
+        _refuse_traced(record, machine, on_warning)
+
+
+def _refuse_traced(record: ContainerRecord, machine: Machine, on_warning: Callable[[str], None]) -> None:
+    wanted = record.settings.isolation
+    for flag, wished in (("--privileged", record.privileged), ("--cap-add", bool(record.cap_add))):
+        if wished:
+            on_warning(f"{flag} gives nothing here: without namespaces a container has the rights of who runs it")
     if record.settings.seccomp_profile:
         raise Unsupported(
             "--security-opt seccomp=FILE: containers are traced here, and the filter would be on the tracer too",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.errors import Unsupported
+from minirt.model.isolation import Device
 from minirt.model.spec import BindMount, LayersMount, Mount, OverlayRoot, SandboxSpec, TmpfsMount
 from minirt.sandbox.first import first_program
 from minirt.sandbox.reach import check_read_only, note_reach
@@ -59,6 +60,8 @@ class Guest:
             guest.bindings.append((source, mount.target))
             if isinstance(mount, BindMount) and mount.read_only:
                 guest.read_only.add(source)
+        for device in spec.devices:
+            guest._give(device)
         if spec.read_only:
             guest.read_only.add(guest.root)
         if spec.lifetime.state_dir is not None:
@@ -81,6 +84,14 @@ class Guest:
             Path(source).write_bytes(base64.b64decode(mount.data))
         os.chmod(source, mount.mode)
         return source
+
+    def _give(self, device: Device) -> None:
+        """Bind a device; PRoot wants a file to bind on."""
+        if device.target.startswith("/dev/"):
+            place = Path(f"{self.scratch}{device.target}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        self.bindings.append((device.path, device.target))
 
     def writable(self) -> list[str]:
         """Places of the machine that the container may change."""

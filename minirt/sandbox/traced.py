@@ -21,6 +21,7 @@ import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from minirt.errors import CommandNotExecutable, SandboxError, Unsupported
@@ -47,6 +48,7 @@ __all__ = ["Traced", "join_traced", "start_traced"]
 _PR_SET_CHILD_SUBREAPER = 36
 _TELLING, _RULES = 3, 4  # the descriptors that the container's first process knows
 _OFFLINE = "offline"  # a mark in the scratch directory: no network for this container
+_OOM_SCORE = "oom_score_adj"  # and a note, of a number
 
 
 @dataclass(slots=True)
@@ -73,6 +75,8 @@ def start_traced(spec: SandboxSpec, stdio: Stdio, tracer: str, home: str) -> Tra
     try:
         if isinstance(spec.network, LoopbackNetwork):
             open(f"{guest.scratch}/{_OFFLINE}", "w").close()
+        if spec.oom_score_adj:
+            Path(guest.scratch, _OOM_SCORE).write_text(str(spec.oom_score_adj), encoding="ascii")
         return _launch(guest, spec.process, stdio, tracer, last=True)
     except BaseException:
         guest.remove()
@@ -223,6 +227,7 @@ def _become_tracer(
         if rules is not None:
             os.dup2(rules, _RULES, inheritable=True) if rules != _RULES else os.set_inheritable(rules, True)
         os.umask(0o022)
+        _take_oom_score(guest)
         set_limits(process.rlimits)
         reset_signals()
         offline = os.path.exists(f"{guest.scratch}/{_OFFLINE}")
@@ -236,6 +241,12 @@ def _become_tracer(
         reason = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
         os.write(_TELLING, struct.pack("=i" if told else "=ii", *([] if told else [0]), -reason))
     os._exit(125)
+
+
+def _take_oom_score(guest: Guest) -> None:
+    note = Path(guest.scratch, _OOM_SCORE)
+    if note.exists():
+        Path("/proc/self/oom_score_adj").write_text(note.read_text(encoding="ascii"), encoding="ascii")
 
 
 def _asked(guest: Guest, process: Process) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from tests.containers.copying import SCRIPT, STREAM, changes, gist, host_lines, 
 
 TABLE = Path(__file__).with_name("copy_table.txt")
 CELLS = [json.loads(line) for line in TABLE.read_text().splitlines()]
+if MODE == "pod":
+    # The rules are the same code; what a pod does itself is to go where something would be mounted. Each cell copies a
+    # root filesystem there, and all of them take minutes.
+    CELLS = [cell for at, cell in enumerate(CELLS) if at % 10 == 0 or re.search("t/(vol|bind|rovol)", cell["words"])]
 IMAGE = "cp-table:1"
 Run = Callable[[list[str], Path, bytes], tuple[int, bytes, str]]
 # Told in other words, or found out in another order.

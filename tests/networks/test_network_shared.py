@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,6 @@ import pytest
 from minirt.engine import Engine
 
 BASE = "minirt/base"
-
-
-@pytest.fixture(scope="module")
-def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Without namespaces: proot, and copied roots."""
-    if shutil.which("proot") is None:
-        pytest.skip("proot is not installed")
-    with Engine(tmp_path_factory.mktemp("pod"), isolation="proot", snapshotter="copy") as engine:
-        engine.image_store.base()
-        yield engine
-        for container in engine.containers.list(all=True):
-            container.remove(force=True)
 
 
 def _free() -> int:
