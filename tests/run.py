@@ -23,13 +23,10 @@ NOBODY = 65534
 # The rooms whose behaviour may depend on who runs them. Left out are those that touch neither the machine nor a file of
 # somebody's: values (model), texts (dockerfile), pictures (views), the project's own files and rows (test_project,
 # machines), the program where there is no Linux (elsewhere); and browsers, which see the same page from either kernel.
+# In a pod, what it cannot have is skipped with its reason, or its refusal is looked at.
 BY_MODE = (
     "store", "layers", "linux", "sandbox", "snapshots", "volumes", "networks", "registry", "images", "containers",
     "build", "engine", "cli", "kernel", "faults",
-)  # fmt: skip
-IN_PODS = (
-    "store", "layers", "linux", "images", "snapshots", "sandbox/test_sandbox_traced.py", "faults",
-    "build/test_build_cases.py", "build/test_build_packing.py",
 )  # fmt: skip
 NOTEBOOKS = [
     "-p",
@@ -64,13 +61,16 @@ def passes(words: list[str]) -> list[Pass]:
     plan = [Pass(mode, ("tests",)), Pass(f"notebooks, {mode}", tuple(NOTEBOOKS))]
     python = _python_for_everybody() if mode == "root" else None
     if python is not None:
-        rooms = tuple(f"tests/{room}" for room in BY_MODE if (ROOT / "tests" / room).is_dir())
-        plan.append(Pass("rootless", ("-p", "no:cacheprovider", *rooms), python, NOBODY))
+        plan.append(Pass("rootless", ("-p", "no:cacheprovider", *_rooms()), python, NOBODY))
         plan.append(Pass("notebooks, rootless", tuple(NOTEBOOKS), python, NOBODY))
     plan += _pods(python if mode == "root" else sys.executable)
     if python is None and mode == "root":
         print("rootless: no Python of this version that other users may run, so this mode is left out", flush=True)
     return plan
+
+
+def _rooms() -> tuple[str, ...]:
+    return tuple(f"tests/{room}" for room in BY_MODE if (ROOT / "tests" / room).is_dir())
 
 
 def _pods(python: str | None) -> list[Pass]:
@@ -80,9 +80,8 @@ def _pods(python: str | None) -> list[Pass]:
         print("pod: proot is not installed, so this mode is left out", flush=True)
         return []
     user = NOBODY if os.geteuid() == 0 else None
-    rooms = tuple(f"tests/{room}" for room in IN_PODS)
     return [
-        Pass("pod", ("-p", "no:cacheprovider", *rooms), python, user, pod=True),
+        Pass("pod", ("-p", "no:cacheprovider", *_rooms()), python, user, pod=True),
         Pass("notebooks, pod", tuple(NOTEBOOKS), python, user, pod=True),
     ]
 

@@ -23,8 +23,8 @@ from minirt.layers.styles import OVERRIDE_STAT
 from minirt.snapshots.early import EarlyPack
 
 __all__ = [
-    "Target", "copy_content", "copy_one", "copy_packing", "dress", "items_from_json", "items_to_json", "set_owner",
-    "set_times", "take_back",
+    "Target", "copy_content", "copy_one", "copy_packing", "dress", "items_from_json", "items_to_json",
+    "set_bare_owner", "set_owner", "set_times", "take_back",
 ]  # fmt: skip
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -78,6 +78,9 @@ def dress(target: Target, fd: int, item: Item, *, directory: bool = False) -> No
     found = os.fstat(fd)
     if (found.st_uid, found.st_gid) != owner:
         set_owner(fd, owner, mode)
+    elif directory:
+        with contextlib.suppress(OSError):  # no note: only one that was there already and was given away has it
+            os.removexattr(fd, OVERRIDE_STAT)
     if directory:
         set_directory_mode(fd, mode)
     elif stat.S_IMODE(os.fstat(fd).st_mode) != mode:
@@ -105,6 +108,17 @@ def set_owner(place: int | str, owner: tuple[int, int], mode: int) -> None:
         if error.errno not in _NO_SUCH_ID:
             raise
         note_owner(place, *owner, mode)
+
+
+def set_bare_owner(place: str, owner: tuple[int, int], dir_fd: int | None = None) -> None:
+    """Chown of a link, pipe or device, which carries no note: where there is only one id, it stays root's."""
+    if owner == (0, 0):
+        return
+    try:
+        os.chown(place, *owner, dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_ID:
+            raise
 
 
 def take_back(path: str) -> None:
@@ -140,13 +154,7 @@ def copy_one(
         os.symlink(item.target, name, dir_fd=made_fd)
     else:
         _make_special(target, made_fd, name, item)
-    owner = target.owner or (item.uid, item.gid)
-    if owner != (0, 0):
-        try:
-            os.chown(name, *owner, dir_fd=made_fd, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_SUCH_ID:
-                raise
+    set_bare_owner(name, target.owner or (item.uid, item.gid), made_fd)
     os.utime(name, ns=_times(target, item), dir_fd=made_fd, follow_symlinks=False)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
-from minirt.build.copy_files import set_owner, take_back
+from minirt.build.copy_files import set_bare_owner, set_owner, take_back
 from minirt.build.selection import resolve
 from minirt.errors import CopyFailed
 from minirt.layers.metadata import set_directory_mode
@@ -154,11 +154,14 @@ def _make(archive: tarfile.TarFile, member: tarfile.TarInfo, into: str, full: st
 def _dress(full: str, member: tarfile.TarInfo, owner: tuple[int, int]) -> None:
     if not os.path.lexists(full):
         return
-    if os.path.islink(full):
-        if owner != (0, 0):
-            os.lchown(full, *owner)
+    kind = os.lstat(full).st_mode
+    if stat.S_ISLNK(kind):
+        set_bare_owner(full, owner)
         if member.islnk():
             return
+    elif not stat.S_ISREG(kind):
+        set_bare_owner(full, owner)
+        os.chmod(full, member.mode & 0o7777)
     else:
         mode = member.mode & 0o7777
         if member.islnk():

@@ -4,9 +4,10 @@
 ``target``, ``prepare`` (what git cannot keep: modes, pipes, times, sparse files …), and what comes out: ``files`` (the
 difference to the base, as in :mod:`unpacked`), ``config`` and ``history``, or ``error``, a part of the message.
 ``labels`` and ``contexts`` (a name and a directory of the context) are the flags of those names; ``below`` is the
-part of the context that is built. ``peer`` false: docker is not asked, and ``why`` says why not. ``several_ids``: RUN
-changes to another user. ``reads_all``: the context has files that only root may read. ``machine``: the only kind of
-machine on which this comes out. ``python record.py NAME`` writes what comes out, as docker says it.
+part of the context that is built. ``peer`` false: docker is not asked, and ``why`` says why not. ``several_ids``:
+somebody else has links or pipes, or a user is in further groups. ``reads_all``: the context has files that only root
+may read. ``machine``: the only kind of machine on which this comes out. ``python record.py NAME`` writes what comes
+out, as docker says it.
 """
 
 from __future__ import annotations
