@@ -50,7 +50,7 @@ def _missing() -> str:
         return "no docker is installed"
     version = asked.stdout.decode().strip()
     if asked.returncode or not version:
-        return "no docker engine runs here"
+        return "no docker engine answers here"
     if int(version.partition(".")[0]) < OLDEST:
         return f"the docker engine here is {version}; {OLDEST} is the first that reads today's language"
     return "docker has no buildx here" if plugin.returncode else ""

@@ -87,7 +87,7 @@ def test_export_and_import(cli: Teller, made: None, tmp_path: Path) -> None:
 def test_the_same_as_docker(cli: Teller, tmp_path: Path) -> None:
     """A row of copies ends with the same tree in both."""
     if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
-        pytest.skip("no docker here")
+        pytest.skip("no docker daemon answers here")
     cli.ok("create", "--name", "minirt-cp", BASE, "true")
     saved = tmp_path / "base.tar"
     cli.ok("save", "-o", str(saved), BASE)

@@ -81,7 +81,7 @@ def test_events_are_told_as_docker_tells_them(cli: Teller, engine: Engine, tmp_p
 def test_docker_tells_the_same_story(engine: Engine, tmp_path: Path, story: str) -> None:
     """What the test above expects is what docker says, who may tell of a stop before the death that it waits for."""
     if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
-        pytest.skip("docker's daemon does not run here")
+        pytest.skip("no docker daemon answers here")
     subprocess.run(["docker", "load"], input=b"".join(engine.images.get(BASE).save()), capture_output=True, check=True)
     began = time.time()
 

@@ -26,9 +26,9 @@ def _docker(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes
 def docker() -> None:
     """Docker's command and its daemon."""
     if shutil.which("docker") is None:
-        pytest.skip("no docker here")
+        pytest.skip("docker is not installed")
     if _docker("version").returncode:
-        pytest.skip("docker's daemon does not run here")
+        pytest.skip("no docker daemon answers here")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def _docker(*argv: str, stdin: bytes = b"") -> Said:
 def base(shared_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """minirt/base with a user and some groups, under a name that both know."""
     if shutil.which("docker") is None or _docker("version").code:
-        pytest.skip("docker's daemon does not run here")
+        pytest.skip("no docker daemon answers here")
     name = f"minirt-peer-{uuid.uuid4().hex[:8]}:1"
     place = tmp_path_factory.mktemp("base")
     image = shared_engine.images.build(

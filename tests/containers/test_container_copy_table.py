@@ -133,7 +133,7 @@ def test_the_table(filled: Engine, tmp_path: Path, start: int) -> None:
 def test_the_table_is_dockers(filled: Engine, tmp_path: Path) -> None:
     """Every ninth cell, done by the docker of this machine, is what the table says."""
     if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
-        pytest.skip("no docker here")
+        pytest.skip("no docker daemon answers here")
     _load(filled, tmp_path)
     try:
         for cell in CELLS[::9]:

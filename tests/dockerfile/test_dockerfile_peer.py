@@ -40,7 +40,7 @@ def docker(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def buildkit() -> None:
     if shutil.which("docker") is None or docker("info").returncode != 0:
-        pytest.skip("no docker daemon runs here")
+        pytest.skip("no docker daemon answers here")
     trial = docker("build", "-q", "-", text="FROM scratch\nLABEL minirt.trial=1\n")
     if trial.returncode != 0:
         pytest.skip(f"docker cannot build here: {trial.stderr.splitlines()[0]}")

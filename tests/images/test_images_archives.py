@@ -304,7 +304,7 @@ def _docker_runs() -> bool:
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not _docker_runs(), reason="no docker runs here")
+@pytest.mark.skipif(not _docker_runs(), reason="no docker daemon answers here")
 @pytest.mark.parametrize("zstd", [False, True])
 def test_docker_loads_and_saves(images, make, other, tmp_path: Path, zstd):
     """Docker loads our archive under the same id, and we load what it saves: still the same id."""

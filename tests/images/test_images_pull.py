@@ -167,7 +167,7 @@ def _docker_runs() -> bool:
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not _docker_runs(), reason="no docker runs here")
+@pytest.mark.skipif(not _docker_runs(), reason="no docker daemon answers here")
 def test_docker_pulls_and_pushes_the_same(images, make, other, registry):
     """Docker pulls what we pushed under the same id and digest, and we pull what docker pushes."""
     name, back = f"{registry.address}/team/app:1", f"{registry.address}/team/back:1"

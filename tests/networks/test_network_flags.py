@@ -130,7 +130,7 @@ def test_twenty_at_once_on_one_network(bridged: Engine, lan: Network, look: Any)
 def test_inspect_has_dockers_shape(bridged: Engine, lan: Network) -> None:
     """Every key of docker's, with a value of the same type."""
     if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
-        pytest.skip("docker's daemon does not run here")
+        pytest.skip("no docker daemon answers here")
     name = f"minirt-{uuid.uuid4().hex[:8]}"
     subprocess.run(["docker", "network", "create", "--subnet", "10.97.9.0/24", name], check=True, capture_output=True)
     try:

@@ -64,7 +64,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     if compiler is None or shutil.which("docker") is None:
         pytest.skip("it takes docker and a C compiler")
     if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("docker's daemon does not run here")
+        pytest.skip("no docker daemon answers here")
     place = tmp_path_factory.mktemp("probe")
     (place / "probe.c").write_text(_PROBE)
     command = [compiler, "-static", "-O1", "-o", str(place / "probe"), str(place / "probe.c")]
