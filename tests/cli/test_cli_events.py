@@ -129,7 +129,7 @@ def _until(cli: Teller, action: str) -> None:
 def test_a_full_memory_is_told(cli: Teller, engine: Engine) -> None:
     """A container that the kernel kills for want of memory: ``oom``, then its death."""
     if "memory" not in engine.machine.controllers:
-        pytest.skip("no memory limits here")
+        pytest.skip(f"no control over memory here: {engine.machine.cgroups.why or 'no memory controller'}")
     cli("run", "--rm", "--name", "hog", "--memory", "16m", "--memory-swap", "16m", BASE,
         "sh", "-c", "x=y; while :; do x=$x$x; done")  # fmt: skip
     told = cli.ok("events", "--since", "1m", "--until", "0s", "-f", "container=hog", "--format", "{{.Action}}").lines

@@ -205,7 +205,7 @@ def test_a_directory_of_the_machine_and_the_volumes_of_another(
     assert second.code() == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may create it")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may create a directory anywhere")
 def test_a_directory_that_only_root_may_create(window: Callable[..., Window], engine: Engine) -> None:
     """An ordinary user is told so, and what else to do; nothing is left."""
     engine.images.get(BASE).tag("centos")

@@ -63,7 +63,7 @@ def test_views_and_trees(bench: Any, tmp_path: Path) -> None:
 def test_other_owners(bench: Any) -> None:
     """Where more ids are mapped the worker may give files away."""
     if bench.sandbox.machine.single_id:
-        pytest.skip("a single id")
+        pytest.skip("this user has one id only")
     root = bench.root()
     bench.sandbox.call(f"{TOOLS}:look", {"write": "theirs", "uid": 33}, root=root)
     assert bench.sh("stat -c %u /theirs", root=root) == "33\n"

@@ -91,7 +91,7 @@ def test_a_killed_monitor_takes_its_container_along(bench: Any) -> None:
 def test_a_killed_monitor_of_another_user(bench: Any) -> None:
     """Also after the program has changed its ids."""
     if bench.sandbox.machine.single_id:
-        pytest.skip("a single id")
+        pytest.skip("this user has one id only")
     from minirt.model.spec import User
 
     running = bench.start(bench.spec("sleep", "60", process={"env": {"PATH": "/bin"}, "user": User(7, 7)}))
