@@ -148,7 +148,7 @@ def test_docker_exports_the_tree_that_we_unpack(tmp_path: Path) -> None:
     """An image of ours, loaded into docker, has there the files, modes, owners and links that it has here."""
     need("docker", "skopeo")
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
-        pytest.skip("docker does not answer")
+        pytest.skip("no docker daemon answers here")
     image = Image(tmp_path)
     image.add_layer(
         [
