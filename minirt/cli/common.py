@@ -58,7 +58,7 @@ def each(session: Session, names: Iterable[str], action: Callable[[str], str | N
         if said is not None:
             session.print(said if said.endswith("\n") or not said else f"{said}\n")
     for failure in failures[:-1]:
-        session.complain(f"Error: {failure.explain()}\n")
+        session.complain_of(failure)
     if failures:
         raise failures[-1]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minirt.cli.flags import FlagShape, split
 from minirt.cli.session import Session
-from minirt.cli.tree import COMMANDS, GROUPS, load, resolve
+from minirt.cli.tree import COMMANDS, by_our_name, load, resolve
 from minirt.errors import Cancelled, ContainerFailed, MinirtError, NotATerminal, StoreError, UsageError
 
 __all__ = ["execute", "run"]
@@ -169,13 +168,8 @@ def _described(error: MinirtError, session: Session, trail: _Trail) -> str:
         usage = f"\n\nUsage:  {trail.words} {trail.usage}" if name or trail.fault == 125 else ""
         return f"{head}{usage}\n\n{error.hint}\n"
     starts_with = f"{session.name}: " if trail.fault == 125 else "Error: "
-    error.hint = _by_our_name(error.hint, session.name)
+    error.hint = by_our_name(error.hint, session.name)
     return f"{starts_with}{error.explain()}\n"
-
-
-def _by_our_name(hint: str, name: str) -> str:
-    """What to type, as it is typed here: hints say ``docker ps``, and a terminal may have no docker."""
-    return re.sub(rf"\bdocker (?=(?:{'|'.join((*COMMANDS, *GROUPS))})\b)", f"{name} ", hint)
 
 
 def known_commands() -> list[str]:

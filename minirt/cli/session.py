@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from minirt.cli.tree import by_our_name
 from minirt.model.cancel import Cancel
 
 if TYPE_CHECKING:
     from minirt.cli.screens import Screens
     from minirt.engine import Engine
+    from minirt.errors import MinirtError
     from minirt.model.events import EventSink
 
 __all__ = ["ProgressFactory", "Session"]
@@ -95,6 +97,11 @@ class Session:
         """To standard error, as it is."""
         self.stderr.write(text.encode("utf-8", "surrogateescape"))
         self.stderr.flush()
+
+    def complain_of(self, error: MinirtError) -> None:
+        """An error that does not end the command, in whole."""
+        error.hint = by_our_name(error.hint, self.name)
+        self.complain(f"Error: {error.explain()}\n")
 
     def close(self) -> None:
         if self.has_engine:

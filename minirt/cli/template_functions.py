@@ -16,7 +16,8 @@ __all__ = ["FUNCTIONS", "HEADER_FUNCTIONS", "go_json", "go_text", "nil_text", "t
 _LISTS = (
     "Aliases Binds BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice"
     " CapAdd CapDrop Cmd DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch DNSNames Entrypoint Env"
-    " ExecIDs ExtraHosts GroupAdd Links MaskedPaths Mounts OnBuild ReadonlyPaths SecurityOpt Shell Ulimits VolumesFrom"
+    " ExecIDs ExtraHosts GroupAdd Links MaskedPaths Mounts OnBuild ReadonlyPaths SecondaryIPAddresses"
+    " SecondaryIPv6Addresses SecurityOpt Shell Ulimits VolumesFrom"
 )
 _MAPS = "Annotations Config DriverOpts ExposedPorts Labels Options PortBindings StorageOpt Sysctls Tmpfs Volumes"
 _POINTERS = "Health Healthcheck IPAMConfig Init MemorySwappiness OomKillDisable PidsLimit SizeRootFs SizeRw StopTimeout"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from minirt.errors import UsageError
 if TYPE_CHECKING:
     from minirt.cli.grammar import Command
 
-__all__ = ["COMMANDS", "GROUPS", "Entry", "Group", "Resolved", "aliases_of", "load", "resolve"]
+__all__ = ["COMMANDS", "GROUPS", "Entry", "Group", "Resolved", "aliases_of", "by_our_name", "load", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,10 @@ GROUPS: Mapping[str, Group] = {
 
 # Commands of docker's that are asked for and not here: said so, instead of "unknown".
 NOT_HERE = (
-    "compose", "config", "context", "login", "logout",
-    "manifest", "node", "plugin", "search", "secret", "service", "stack", "swarm", "trust",
+    "ai", "bake", "checkpoint", "compose", "config", "context", "desktop", "extension", "init", "login", "logout",
+    "manifest", "mcp", "model", "node", "offload", "plugin", "sbom", "scout", "search", "secret", "service", "stack",
+    "swarm", "trust", "buildx create", "buildx history", "buildx imagetools", "buildx inspect", "buildx ls",
+    "buildx rm", "buildx stop", "buildx use", "buildx version", "volume update",
 )  # fmt: skip
 
 
@@ -198,9 +201,14 @@ def resolve(words: tuple[str, ...], program: str) -> Resolved:
 
 
 def _unknown(program: str, words: str, word: str, known: list[str]) -> UsageError:
-    if word in NOT_HERE:
+    if word in NOT_HERE or words in NOT_HERE:
         error = UsageError(f"{program} {words}: docker has this command, minirt does not (yet)")
     else:
         error = UsageError(f"unknown command: {program} {words}", hint=did_you_mean(word, known))
     error.exit_code = 1
     return error
+
+
+def by_our_name(hint: str, name: str) -> str:
+    """What to type, as it is typed here: hints say ``docker ps``, and a terminal may have no docker."""
+    return re.sub(rf"\bdocker (?=(?:{'|'.join((*COMMANDS, *GROUPS))})\b)", f"{name} ", hint)

@@ -10,6 +10,13 @@ from minirt.containers.networking import wanted_ports
 from minirt.containers.records import ContainerRecord
 from minirt.containers.state import State
 from minirt.networks.claims import read_claim, read_network
+from minirt.networks.records import Wish
+
+# What stands once more at the top, of the default bridge, as in docker's early days.
+_REPEATED = (
+    "EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen", "IPv6Gateway",
+    "MacAddress",
+)  # fmt: skip
 
 __all__ = ["network_settings", "port_bindings", "published"]
 
@@ -45,15 +52,21 @@ def network_settings(record: ContainerRecord, state: State, directory: Path) -> 
                 {"HostIp": one["host_ip"], "HostPort": str(one["host_port"])},
             ]
     home = directory.parent.parent
-    places = {wish.network: _place(home, record, wish.network, wish.aliases, state) for wish in record.networks}
+    places = {wish.network: _place(home, record, wish, state) for wish in record.networks}
     if not places and not record.network.startswith("container:"):
         places = {record.network: _empty()}
     primary = places.get("bridge") or _empty()
     return {
         "Bridge": "",
+        "SandboxID": record.id if state.alive else "",
         "SandboxKey": f"/proc/{state.pid}/ns/net" if state.alive else "",
         "Ports": ports,
-        **{name: primary[name] for name in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")},
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **{name: primary[name] for name in _REPEATED},
         "Networks": places,
     }
 
@@ -63,20 +76,29 @@ def _empty() -> dict[str, Any]:
         "IPAMConfig": None,
         "Links": None,
         "Aliases": None,
+        "MacAddress": "",
+        "DriverOpts": None,
+        "GwPriority": 0,
         "NetworkID": "",
         "EndpointID": "",
         "Gateway": "",
         "IPAddress": "",
         "IPPrefixLen": 0,
-        "MacAddress": "",
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
         "DNSNames": None,
     }
 
 
-def _place(home: Path, record: ContainerRecord, name: str, aliases: tuple[str, ...], state: State) -> dict[str, Any]:
-    network = read_network(home, name)
-    claim = read_claim(home, name, record.id) if state.alive else None
-    known = {"Aliases": list(aliases) or None, "NetworkID": network.id if network else ""}
+def _place(home: Path, record: ContainerRecord, wish: Wish, state: State) -> dict[str, Any]:
+    network = read_network(home, wish.network)
+    claim = read_claim(home, wish.network, record.id) if state.alive else None
+    known = {
+        "IPAMConfig": {"IPv4Address": wish.ip} if wish.ip else None,
+        "Aliases": list(wish.aliases) or None,
+        "NetworkID": network.id if network else "",
+    }
     if network is None or claim is None:
         return _empty() | known
     return (

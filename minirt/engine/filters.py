@@ -147,7 +147,9 @@ def _by_places(attrs: Mapping[str, Any], wanted: Wanted) -> bool:
     networks = [*joined, *(place.get("NetworkID", "") for place in joined.values())]
     ports = attrs["NetworkSettings"].get("Ports") or {}
     exposed = attrs["Config"].get("ExposedPorts") or {}
-    published = [port for port, places in ports.items() if places]
+    published = [  # the machine's ports, as docker's daemon compares them
+        f"{place['HostPort']}/{port.partition('/')[2]}" for port, places in ports.items() for place in places or ()
+    ]
     return (
         ("volume" not in wanted or any(one in mounts for one in wanted["volume"]))
         and ("network" not in wanted or any(one in networks for one in wanted["network"]))

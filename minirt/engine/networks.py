@@ -59,7 +59,7 @@ class Network:
             "Driver": network.driver,
             "EnableIPv4": True,
             "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None if network.built_in else {}, "Config": config},
+            "IPAM": {"Driver": "default", "Options": None if network.built_in else {}, "Config": config or None},
             "Internal": network.internal,
             "Attachable": False,
             "Ingress": False,

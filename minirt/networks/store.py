@@ -57,6 +57,8 @@ class Networks:
         hosts, door = _addresses(subnet, gateway)
         part = _part_of(hosts, ip_range)
         with self._store.lock("networks"), bridges.choice_lock(self.home):
+            if name in BUILT_IN:
+                raise Conflict(f"operation is not permitted on predefined {name} network", hint="Choose another name.")
             if name in (known.name for known in self.list()):
                 raise Conflict(f"network with name {name} already exists", hint=f"docker network rm {name} removes it.")
             taken = {other.subnet: other.name for other in self.list() if other.subnet}

@@ -8,27 +8,33 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from minirt.linux.paths import find_inside, opened
+
 __all__ = ["fill"]
 
 
 def fill(arguments: dict[str, Any], root: str | None, _fds: list[int]) -> int:
     """Copy ``source`` (a path in the mounted root) into the empty directory ``target``; the number of top entries.
 
-    Modes, owners, times and links are kept. The root belongs to an image, so a symlink on the way is never
-    followed: it could lead out of the root.
+    Modes, owners, times and links are kept. The root belongs to an image, so links on the way (/bin in most of
+    them) are followed as the container will: none leads out of the root.
     """
-    source = Path(str(root))
-    for part in Path(arguments["source"]).parts[1:]:
-        source = source / part
-        if source.is_symlink() or not source.is_dir():
+    try:
+        with opened(str(root)) as root_fd:
+            found = find_inside(root_fd, arguments["source"])
+    except OSError:
+        return 0  # the image has nothing there
+    try:
+        source, target = Path(f"/proc/self/fd/{found}"), Path(arguments["target"])
+        if not source.is_dir():
             return 0
-    target = Path(arguments["target"])
-    copied = 0
-    for entry in os.scandir(source):
-        _copy(Path(entry.path), target / entry.name)
-        copied += 1
-    _clone_attributes(source, target)
-    return copied
+        names = os.listdir(source)
+        for name in names:
+            _copy(source / name, target / name)
+        _clone_attributes(source.resolve(), target)
+        return len(names)
+    finally:
+        os.close(found)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from minirt.cli.main import run
 from minirt.errors import Cancelled, ContainerFailed
 from minirt.testing.commands import Teller
 
@@ -196,3 +198,21 @@ def _until(condition: object, seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def test_ps_finds_out_what_its_template_shows(cli: Teller) -> None:
+    """`{{json .}}` holds the size as `--size` does; the word `json` alone asks for none, as with docker."""
+    cli.ok("run", "--name", "sized", BASE, "sh", "-c", "echo hello > /f")
+    whole = json.loads(cli.ok("ps", "-a", "--format", "{{json .}}").out)
+    assert whole["Size"] == cli.ok("ps", "-a", "--format", "{{.Size}}").out.strip()
+    assert whole["Size"].startswith("6B (virtual ")
+    assert json.loads(cli.ok("ps", "-a", "--format", "json").out)["Size"] == "0B"
+
+
+def test_what_is_gone_with_force_is_told_by_our_name(cli: Teller) -> None:
+    """Hints of errors that end nothing also say what is typed here."""
+    for line, hint in (("rm -f x9", b"`minirt ps -a` lists"), ("rmi -f x9", b"minirt images lists")):
+        session = cli.session(name="minirt")  # as in a terminal
+        assert run(line.split(), session) == 0
+        assert isinstance(session.stderr, io.BytesIO)
+        assert hint in session.stderr.getvalue()

@@ -87,12 +87,14 @@ def test_refused_by_name(words: Teller, line: str, says: str) -> None:
     assert says in said.err
 
 
-def test_docker_command_that_is_not_here(words: Teller) -> None:
+@pytest.mark.parametrize("line", ["swarm init", "scout cves x", "init", "buildx ls", "buildx version", "volume update x"])
+def test_docker_command_that_is_not_here(words: Teller, line: str) -> None:
     """A command of docker's that minirt lacks is not called unknown."""
-    said = words("swarm", "init")
+    said = words(*line.split())
+    name = " ".join(line.split()[: 2 if line.startswith(("buildx", "volume")) else 1])
     assert (said.code, said.err.splitlines()[0]) == (
         1,
-        "docker: docker swarm: docker has this command, minirt does not (yet)",
+        f"docker: docker {name}: docker has this command, minirt does not (yet)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from minirt.engine import Engine
 from minirt.testing.commands import Teller
@@ -52,6 +53,9 @@ def test_networks(cli: Teller, isolated: bool) -> None:
     assert [line for line in listed if not line.startswith("test")] == ["bridge bridge", "host host", "none null"]
     assert json.loads(cli.ok("network", "inspect", "none").out)[0]["Driver"] == "null"
     assert cli("network", "inspect", "bridge2").code == 1
+    for name in ("bridge", "host", "none"):
+        assert f"not permitted on predefined {name} network" in cli("network", "create", name).err
+    assert json.loads(cli.ok("network", "inspect", "host").out)[0]["IPAM"]["Config"] is None
     assert cli("run", "--rm", "--network", "bridge2", BASE, "true").code == 125
     interfaces = cli.ok("run", "--rm", "--network", "none", BASE, "cat", "/proc/net/dev").lines[2:]
     assert [line.split(":")[0].strip() for line in interfaces] == ["lo"] or not isolated
@@ -90,7 +94,8 @@ def test_system(cli: Teller, engine: Engine) -> None:
     assert "What this machine allows:" in said.out
     assert f"Overlay filesystem: {'yes' if engine.machine.overlay.ok else 'no'}" in said.out
     assert "busybox-static: a minirt/base of 2 MB" in cli.ok("info", environment={"PATH": "/nowhere"}).out
-    assert cli.ok("info", "-f", "{{.OSType}}").out == "linux\n"
+    assert cli.ok("info", "-f", "{{.OSType}} {{.LoggingDriver}}").out == "linux json-file\n"
+    assert {"Logging Driver: json-file", f"Name: {os.uname().nodename}"} <= set(said.out.splitlines())
     assert json.loads(cli.ok("info", "--format", "json").out)["OSType"] == "linux"
     assert cli.ok("system", "df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
     assert cli.ok("version", "--format", "{{.Server.Version}}").out == cli.ok("version", "-f", "{{.Version}}").out

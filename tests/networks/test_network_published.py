@@ -89,6 +89,18 @@ def test_a_port_of_another_container_is_refused_with_its_id(bridged: Engine, lan
     assert f"container {first.id[:11]}" in caught.value.cause
 
 
+def test_ports_are_found_by_their_numbers_on_the_machine(bridged: Engine, lan: Network, look: Any) -> None:
+    """The filter `publish` looks at the machine's ports, `expose` at the container's: docker's daemon does so."""
+    web = look.sleeper(bridged, "web", network="lan", ports={"80/tcp": None})
+    port = web.ports["80/tcp"][0]["HostPort"]
+
+    def names(**filters: str) -> list[str]:
+        return [one.name for one in bridged.containers.list(filters=filters)]
+
+    assert names(publish=port) == names(publish=f"{port}/tcp") == names(expose="80") == ["web"]
+    assert names(publish="80") == names(publish=f"{port}/udp") == names(expose=port) == []
+
+
 def test_publish_all_takes_what_is_exposed_and_expose_alone_publishes_nothing(
     bridged: Engine, lan: Network, look: Any
 ) -> None:

@@ -160,3 +160,10 @@ def test_a_file_as_a_mount(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "motd").write_text("mine")
     said = engine.containers.run(BASE, ["cat", "/etc/motd"], volumes=[f"{tmp_path}/motd:/etc/motd:ro"], remove=True)
     assert said == b"mine"
+
+
+def test_a_volume_at_a_link_is_filled(engine: Engine) -> None:
+    """/bin is a link to usr/bin: a volume there starts with the programs, so that they go on working."""
+    for place in ("/bin", "/look"):
+        volumes = [f"programs:{place}"]
+        assert engine.containers.run(BASE, ["ls", f"{place}/sh"], volumes=volumes, remove=True) == f"{place}/sh\n".encode()

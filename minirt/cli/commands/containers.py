@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,8 @@ def ps(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     listed = session.engine.containers.list(all=options["every"] or last > 0, filters=wanted)
     found = list(_with_attributes(listed))
     found = found[:last] if last > 0 else found
-    sized = options["size"] or ".Size" in options["form"]
+    # `{{json .}}` shows every field, so it needs them all; docker's word `json` alone does not ask for sizes.
+    sized = options["size"] or ".Size" in options["form"] or bool(re.search(r"\bjson \.\s*}}", options["form"]))
     rows = [container_row(session, container, attrs, options["no_trunc"], sized) for container, attrs in found]
     listing = Listing(LISTING.titles, (*LISTING.columns, "Size"), "ID") if options["size"] else LISTING
     session.print(listing.render(rows, form=options["form"], quiet=options["quiet"]))
@@ -108,9 +110,9 @@ def container_row(
 
 
 def ports_text(ports: dict[str, Any]) -> str:
-    """``0.0.0.0:8080->80/tcp, 443/tcp``: published ones with the machine's port, others alone."""
+    """``0.0.0.0:8080->80/tcp, 443/tcp``: published ones with the machine's port, others alone and first."""
     texts = []
-    for port, places in sorted(ports.items()):
+    for port, places in sorted(ports.items(), key=lambda item: (bool(item[1]), item[0])):
         for place in places or ():
             address = f"[{place['HostIp']}]" if ":" in place["HostIp"] else place["HostIp"]
             texts.append(f"{address}:{place['HostPort']}->{port}")

@@ -86,4 +86,4 @@ def rmi(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
 
         if not (options["force"] and isinstance(error, ImageNotFound)):
             raise
-        session.complain(f"Error: {error.explain()}\n")  # docker: with --force what is gone already is no failure
+        session.complain_of(error)  # docker: with --force what is gone already is no failure

@@ -35,7 +35,7 @@ def show(session: Session, names: Sequence[str], form: str, find: Find) -> None:
     else:
         session.print(pretty(found) if found else "[]\n")
     for failure in failures[:-1]:
-        session.complain(f"Error: {failure.explain()}\n")
+        session.complain_of(failure)
     if failures:
         raise failures[-1]
 

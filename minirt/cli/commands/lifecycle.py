@@ -178,7 +178,7 @@ def rm(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
         except NotFound as error:
             if not options["force"]:
                 raise
-            session.complain(f"Error: {error.explain()}\n")  # docker: with --force what is gone is no failure
+            session.complain_of(error)  # docker: with --force what is gone is no failure
             return None
         return name
 

@@ -78,6 +78,9 @@ def info_text(facts: dict[str, Any]) -> str:
         f"Images: {facts['Images']}",
         f"Server Version: {facts['ServerVersion']}",
         f"Storage Driver: {facts['Driver']}",
+        f"Logging Driver: {facts['LoggingDriver']}",
+        f"Cgroup Driver: {facts['CgroupDriver']}",
+        f"Cgroup Version: {facts['CgroupVersion']}",
         f"Isolation: {facts['Isolation']}",
         f"Rootless: {'true' if facts['Rootless'] else 'false'}",
         f"Kernel Version: {facts['KernelVersion']}",
@@ -85,6 +88,8 @@ def info_text(facts: dict[str, Any]) -> str:
         f"OSType: {facts['OSType']}",
         f"Architecture: {facts['Architecture']}",
         f"CPUs: {facts['NCPU']}",
+        f"Total Memory: {facts['MemTotal'] / 2**30:.4g}GiB",
+        f"Name: {facts['Name']}",
         f"Docker Root Dir: {facts['DockerRootDir']}",
     ]
     if facts.get("RegistryMirrors"):

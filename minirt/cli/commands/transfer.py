@@ -65,6 +65,8 @@ def pull_image(
 def push(session: Session, arguments: tuple[str, ...], **options: Any) -> None:
     ref = Reference.parse(arguments[0])
     if not options["quiet"]:
+        if Reference.parse(arguments[0], default_tag=None) != ref:
+            session.print(f"Using default tag: {ref.tag}\n")
         session.print(f"The push refers to repository [{ref.name}]\n")
     with session.progress(session, "push", ref.familiar, "quiet" if options["quiet"] else "auto") as sink:
         digest = session.engine.images.push(arguments[0], on_event=sink, cancel=session.cancel)
