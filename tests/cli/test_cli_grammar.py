@@ -87,7 +87,7 @@ def test_refused_by_name(words: Teller, line: str, says: str) -> None:
     assert says in said.err
 
 
-@pytest.mark.parametrize("line", ["swarm init", "scout cves x", "init", "buildx ls", "buildx version", "volume update x"])
+@pytest.mark.parametrize("line", ["swarm init", "scout cves x", "init", "buildx ls", "volume update x"])
 def test_docker_command_that_is_not_here(words: Teller, line: str) -> None:
     """A command of docker's that minirt lacks is not called unknown."""
     said = words(*line.split())

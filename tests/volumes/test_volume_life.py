@@ -165,5 +165,6 @@ def test_a_file_as_a_mount(engine: Engine, tmp_path: Path) -> None:
 def test_a_volume_at_a_link_is_filled(engine: Engine) -> None:
     """/bin is a link to usr/bin: a volume there starts with the programs, so that they go on working."""
     for place in ("/bin", "/look"):
-        volumes = [f"programs:{place}"]
-        assert engine.containers.run(BASE, ["ls", f"{place}/sh"], volumes=volumes, remove=True) == f"{place}/sh\n".encode()
+        look = ["ls", f"{place}/sh"]
+        said = engine.containers.run(BASE, look, volumes=[f"programs:{place}"], remove=True)
+        assert said == f"{place}/sh\n".encode()
