@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["WithBuilds", "read_dockerfile"]
 
 
+# docker-py's words for what the builder before BuildKit did with its containers and its output.
+_WITHOUT_MEANING = ("rm", "forcerm", "quiet")
+
+
 class WithBuilds:
     """What :class:`minirt.engine.images.ImageCollection` can do with Dockerfiles."""
 
@@ -55,7 +59,8 @@ class WithBuilds:
         ``network_mode`` (default, host or none), ``contexts`` (by name: directories, repositories, addresses of a
         tar, ``docker-image://…``, ``oci-layout://…``), ``secrets`` (bytes by id), ``ssh`` (by id the socket of an
         agent, or key files), ``extra_hosts`` (addresses by name), ``ulimits`` (:class:`Rlimit`), ``shm_size`` (bytes),
-        ``annotations`` (by key; of the index with ``index:`` before it), ``source_date_epoch``.
+        ``annotations`` (by key; of the index with ``index:`` before it), ``source_date_epoch``. ``rm``, ``forcerm`` and
+        ``quiet`` are taken and change nothing: no container is left, and nothing is printed.
 
         Raises DockerfileError, BuildError and its kinds, PathNotFound, ImageNotFound, RegistryError, Cancelled; then
         no name was given and nothing half made is left.
@@ -65,6 +70,8 @@ class WithBuilds:
         from minirt.model.platform import Platform
 
         wanted = [Platform.parse(text) for text in options.pop("platforms", ())]
+        for name in _WITHOUT_MEANING:
+            options.pop(name, None)
 
         tags = (tag,) if isinstance(tag, str) else tuple(tag)
         given = {

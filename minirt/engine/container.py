@@ -38,6 +38,12 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
     def __repr__(self) -> str:
         return f"<Container: {self.short_id} {self.name}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @property
     def id(self) -> str:
         """64 hex digits."""
@@ -69,6 +75,11 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
     def status(self) -> str:
         """``created``, ``running``, ``paused`` or ``exited``."""
         return self.state.status
+
+    @property
+    def health(self) -> str:
+        """``starting``, ``healthy``, ``unhealthy``; ``unknown`` without a health check."""
+        return str((self.state.health or {}).get("Status", "unknown"))
 
     @property
     def image(self) -> Image:
@@ -134,12 +145,13 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
         self.start()
         note(self._engine.journal, "restart", self._record)
 
-    def update(self, **options: Any) -> None:
+    def update(self, **options: Any) -> dict[str, Any]:
         """Change limits (mem_limit, nano_cpus, pids_limit …) and restart_policy. Raises InvalidSpec, Unsupported."""
         from minirt.engine.limits import update_container
 
         self._record = update_container(self._engine, self._record, options)
         note(self._engine.journal, "update", self._record)
+        return {"Warnings": None}
 
     def remove(self, force: bool = False, v: bool = False, link: bool = False) -> None:
         """Remove it and its storage layer; with ``v`` its anonymous volumes too. Raises ContainerIsRunning."""

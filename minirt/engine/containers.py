@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.engine.attaching import Output
@@ -59,12 +59,15 @@ class ContainerCollection:
         stderr: bool = False,
         remove: bool = False,
         detach: bool = False,
+        stream: bool = False,
         output: Output | None = None,
         stdin: int | None = None,
         cancel: Cancel | None = None,
         **options: Any,
-    ) -> bytes | Container:
+    ) -> bytes | Iterator[bytes] | Container:
         """``docker run``: with ``detach`` the container at once, otherwise its output when it has ended.
+
+        With ``stream`` that output comes as an iterator over lines (docker-py waits for the end, too).
 
         Raises :class:`ContainerFailed` for an exit code other than 0, and what :meth:`create` and
         :meth:`Container.start` raise.
@@ -96,7 +99,8 @@ class ContainerCollection:
                 exit_code=code,
                 stderr=b"".join(errors)[-_MOST_ERROR_BYTES:],
             )
-        return b"".join(kept)
+        whole = b"".join(kept)
+        return iter(whole.splitlines(keepends=True)) if stream else whole
 
     def _start_or_drop(self, container: Container) -> None:
         try:

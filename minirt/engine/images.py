@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minirt.engine.build_calls import WithBuilds
 from minirt.engine.happenings import note_image, note_prune, note_removal, note_transfer
+from minirt.engine.image import Image
 from minirt.errors import ImageNotFound
 from minirt.images.image import StoredImage
 from minirt.images.removal import Removal
-from minirt.images.views import HistoryRow, StackLayer
 from minirt.model.cancel import Cancel
 from minirt.model.events import EventSink
 from minirt.model.platform import Platform
@@ -22,104 +22,8 @@ if TYPE_CHECKING:
     from minirt.containers.request import ImageSource
     from minirt.engine.containers import Container
     from minirt.engine.facade import Engine
-    from minirt.layers.entries import LayerEntry
 
 __all__ = ["Image", "ImageCollection"]
-
-
-class Image:
-    """One image. ``str(image.id)`` is the digest of its config, as everywhere in docker."""
-
-    def __init__(self, engine: Engine, stored: StoredImage) -> None:
-        self._engine = engine
-        self.stored = stored
-
-    def __repr__(self) -> str:
-        names = ", ".join(repr(tag) for tag in self.tags)
-        return f"<Image: {names or self.short_id}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Image) and self.id == other.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    @property
-    def id(self) -> str:
-        """``sha256:`` and 64 hex digits."""
-        return str(self.stored.id)
-
-    @property
-    def short_id(self) -> str:
-        """``sha256:`` and 12 hex digits, as docker-py's."""
-        return f"sha256:{self.stored.id.short}"
-
-    @property
-    def tags(self) -> list[str]:
-        return list(self.stored.tags)
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return dict(self.stored.labels)
-
-    @property
-    def size(self) -> int:
-        """Bytes of file content in all layers."""
-        return self._engine.image_store.size(self.stored)
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What ``docker image inspect`` prints."""
-        return self._engine.image_store.inspect(self.id)
-
-    @property
-    def shared(self) -> Path | None:
-        """The shared store that gives it one of its names, and so keeps it."""
-        return self._engine.image_store.shared(self.stored)
-
-    @property
-    def layers(self) -> tuple[StackLayer, ...]:
-        """The layers, base first: digest, diff id, chain id, sizes, what made each, who shares it."""
-        return self._engine.image_store.stack(self.id)
-
-    def entries(self, layer: StackLayer) -> tuple[LayerEntry, ...]:
-        """What one of :attr:`layers` holds, read from its blob: paths, kinds, sizes, whiteouts.
-
-        Raises :class:`BlobNotFound`, :class:`CorruptBlob`, :class:`LayerError`.
-        """
-        from minirt.layers.entries import read_entries
-        from minirt.layers.streams import decompress
-
-        descriptor = layer.descriptor
-        with self._engine.store.open(descriptor.digest, descriptor.size) as blob:
-            return tuple(read_entries(decompress(blob, descriptor.media_type)))
-
-    def history(self) -> tuple[HistoryRow, ...]:
-        """The rows of ``docker history``, newest first."""
-        return self._engine.image_store.history(self.id)
-
-    def platforms(self) -> tuple[str, ...]:
-        """What it is for: ``("linux/amd64", "linux/arm64")`` where its names lead to an index of several."""
-        from minirt.images.image import platforms_of
-
-        return tuple(str(one.config.platform) for one in platforms_of(self._engine.store, self.stored))
-
-    def tag(self, repository: str, tag: str | None = None) -> bool:
-        """Give it another name. Raises :class:`InvalidReference`."""
-        self._engine.image_store.tag(self.id, f"{repository}:{tag}" if tag else repository)
-        self.reload()
-        given = Reference.parse(f"{repository}:{tag}" if tag else repository)
-        note_image(self._engine.journal, "tag", self.stored, given.familiar)
-        return True
-
-    def reload(self) -> None:
-        """Read its names again. Raises :class:`ImageNotFound`."""
-        self.stored = self._engine.image_store.get(self.id)
-
-    def save(self, named: bool | str = True) -> Iterator[bytes]:
-        """An archive of it, in chunks; ``named`` False leaves its names out, a text chooses one."""
-        text = named if isinstance(named, str) else self.tags[0] if named and self.tags else self.id
-        return self._engine.image_store.save([text])
 
 
 class ImageCollection(WithBuilds):
@@ -132,9 +36,17 @@ class ImageCollection(WithBuilds):
         """By name, id, or the beginning of an id. Raises :class:`ImageNotFound`, :class:`InvalidReference`."""
         return Image(self._engine, self._engine.image_store.get(name))
 
-    def list(self, name: str | None = None, all: bool = False) -> list[Image]:
-        """The images, newest first; ``name`` chooses by repository or name, with ``*`` and ``?``."""
-        return [Image(self._engine, stored) for stored in self._engine.image_store.list(name, all=all)]
+    def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> list[Image]:
+        """The images, newest first; ``name`` chooses by repository or name, with ``*`` and ``?``.
+
+        ``filters`` are ``before``, ``dangling``, ``label``, ``reference`` and ``since``. Raises :class:`InvalidInput`.
+        """
+        found = [Image(self._engine, stored) for stored in self._engine.image_store.list(name, all=all)]
+        if not filters:
+            return found
+        from minirt.engine.image_filters import image_filter
+
+        return [*filter(image_filter(self._engine, filters), found)]
 
     def pull(
         self,
@@ -171,8 +83,23 @@ class ImageCollection(WithBuilds):
         note_removal(self._engine.journal, removal)
         return removal
 
-    def prune(self, all: bool = False, *, wanted: Callable[[StoredImage], bool] = lambda _: True) -> Removal:
-        """Remove what has no name, or with ``all`` what no container uses; ``wanted`` may keep some."""
+    def prune(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        *,
+        all: bool = False,
+        wanted: Callable[[StoredImage], bool] = lambda _: True,
+    ) -> Removal:
+        """Remove what has no name, or with ``all`` what no container uses; ``wanted`` may keep some.
+
+        ``filters`` are docker-py's: ``dangling`` (False is ``all``), ``label``, ``label!``, ``until``.
+        """
+        if filters:
+            from minirt.engine.image_filters import prune_words
+
+            every, chosen = prune_words(filters)
+            all, given = all or every, wanted
+            wanted = lambda image: chosen(image) and given(image)  # noqa: E731
         removal = self._engine.image_store.prune(all=all, wanted=wanted)
         self._engine.release_layers(removal.layers)
         note_removal(self._engine.journal, removal)
@@ -190,9 +117,10 @@ class ImageCollection(WithBuilds):
             note_image(self._engine.journal, "save", image)
 
     def load(
-        self, stream: BinaryIO, *, on_event: EventSink | None = None, cancel: Cancel | None = None
+        self, data: BinaryIO | bytes, *, on_event: EventSink | None = None, cancel: Cancel | None = None
     ) -> builtins.list[Image]:
-        """Take in an archive. Raises InvalidDocument, CorruptBlob, StorageFull."""
+        """Take in an archive, a file or its bytes. Raises InvalidDocument, CorruptBlob, StorageFull."""
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
         loaded = self._engine.image_store.load(stream, on_event=self._engine.sink(on_event), cancel=cancel)
         for image in loaded:
             note_image(self._engine.journal, "load", image)

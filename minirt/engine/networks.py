@@ -27,6 +27,12 @@ class Network:
     def __repr__(self) -> str:
         return f"<Network: {self.name}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @property
     def name(self) -> str:
         return self.stored.name
@@ -136,12 +142,27 @@ class NetworkCollection:
         ip_range: str = "",
         internal: bool = False,
         labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+        ipam: Mapping[str, Any] | None = None,
+        check_duplicate: bool | None = None,
+        enable_ipv6: bool = False,
+        attachable: bool | None = None,
+        scope: str | None = None,
+        ingress: bool | None = None,
     ) -> Network:
-        """Make a network whose containers find each other by name.
+        """Make a network whose containers find each other by name. ``ipam`` is docker-py's way to say ``subnet``.
 
+        Names are always unique, and what is for swarms (``attachable``) changes nothing here.
         Raises InvalidSpec, Conflict (name or addresses taken), Unsupported (not root, or another driver).
         """
         from minirt.engine.facade import now
+
+        for word, asked in (("options", options), ("enable_ipv6", enable_ipv6), ("ingress", ingress)):
+            if asked or (word == "ingress" and scope not in (None, "local")):
+                raise Unsupported(f"networks.create({word}=…)", hint=f"Leave {word} out: one machine, IPv4, a bridge.")
+        for pool in (ipam or {}).get("Config") or ():
+            subnet = subnet or pool.get("Subnet") or ""
+            gateway, ip_range = gateway or pool.get("Gateway") or "", ip_range or pool.get("IPRange") or ""
 
         if driver in ("host", "null", "none"):
             raise Conflict(
@@ -160,10 +181,28 @@ class NetworkCollection:
         """By name, id or unique prefix of an id. Raises :class:`NetworkNotFound`."""
         return Network(self._engine, self._engine.lifecycle.networks.get(name))
 
-    def list(self, names: Sequence[str] | None = None) -> builtins.list[Network]:
-        """All of them, or those with one of these names."""
-        found = self._engine.lifecycle.networks.list()
-        return [Network(self._engine, stored) for stored in found if not names or stored.name in names]
+    def list(
+        self,
+        names: Sequence[str] | None = None,
+        ids: Sequence[str] | None = None,
+        filters: Mapping[str, Any] | None = None,
+        greedy: bool = False,
+    ) -> builtins.list[Network]:
+        """All of them, or those with one of these names and ids; ``filters`` are ``driver`` and ``label``.
+
+        Every network knows its containers, so ``greedy`` changes nothing. Raises :class:`InvalidInput`.
+        """
+        from minirt.engine.filters import has_labels, wanted_values
+
+        wanted = wanted_values(filters or {}, ("driver", "label"))
+        return [
+            Network(self._engine, stored)
+            for stored in self._engine.lifecycle.networks.list()
+            if (not names or stored.name in names)
+            and (not ids or any(stored.id.startswith(one) for one in ids))
+            and ("driver" not in wanted or stored.driver in wanted["driver"])
+            and has_labels(stored.labels, wanted.get("label", ()))
+        ]
 
     def prune(
         self, filters: Mapping[str, Any] | None = None, *, wanted: Callable[[Network], bool] = lambda _network: True

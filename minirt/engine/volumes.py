@@ -26,6 +26,12 @@ class Volume:
     def __repr__(self) -> str:
         return f"<Volume: {self.name[:12] if self.stored.anonymous else self.name}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Volume) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @property
     def name(self) -> str:
         return self.stored.name
@@ -34,6 +40,11 @@ class Volume:
     def id(self) -> str:
         """The name, as docker-py's."""
         return self.stored.name
+
+    @property
+    def short_id(self) -> str:
+        """The name's first twelve letters, as docker-py's."""
+        return self.name[:12]
 
     @property
     def attrs(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import json
 import re
 import struct
@@ -252,3 +253,48 @@ def test_volumes_take_docker_pys_filters(engine: Engine) -> None:
     assert names(dangling=True) == ["filter-free"] and names(dangling="false") == ["filter-used"]
     assert names(name="er-fr") == ["filter-free"]
     assert engine.volumes.prune(filters={"all": True, "label": "a"})["VolumesDeleted"] == ["filter-free"]
+
+
+def test_what_docker_pys_pages_show(engine: Engine) -> None:
+    """Equality by id, health, lines of run, warnings of update; networks and images with docker-py's keywords."""
+    container = _detached(engine, name="shown")
+    assert container == engine.containers.get("shown") and len({container, engine.containers.get(container.id)}) == 1
+    assert container.health == "unknown"
+    assert list(engine.containers.run(BASE, ["printf", "a\\nb\\n"], stream=True, remove=True)) == [b"a\n", b"b\n"]
+    assert engine.containers.run(BASE, ["true"], stream=False, remove=True) == b""
+    volume = engine.volumes.create("a-long-name-of-a-volume")
+    assert volume == engine.volumes.get(volume.name) and volume.short_id == "a-long-name-"
+    pool = {"Driver": "default", "Config": [{"Subnet": "10.211.7.0/24", "Gateway": "10.211.7.9"}]}
+    lan = engine.networks.create("py-lan", driver="bridge", check_duplicate=True, ipam=pool, labels={"a": "1"})
+    assert lan.attrs["IPAM"]["Config"] == [{"Subnet": "10.211.7.0/24", "Gateway": "10.211.7.9"}]
+    assert engine.networks.list(filters={"label": "a=1"}) == engine.networks.list(ids=[lan.short_id]) == [lan]
+    assert lan not in engine.networks.list(filters={"driver": ["host", "null"]})
+    with pytest.raises(Unsupported, match="enable_ipv6"):
+        engine.networks.create("py-six", enable_ipv6=True)
+    lan.remove()
+    assert engine.ping() is True
+
+
+@pytest.mark.parametrize("asked", [{"scope": "swarm"}, {"ingress": True}, {"options": {"mtu": "9"}}])
+def test_networks_that_cannot_be(engine: Engine, asked: dict[str, Any]) -> None:
+    """What one machine's bridge is not is refused by name."""
+    with pytest.raises(Unsupported, match=r"networks\.create"):
+        engine.networks.create("py-no", **asked)
+
+
+def test_images_take_docker_pys_words(engine: Engine) -> None:
+    """Filters of list and prune, an archive as bytes, and the old builder's rm."""
+    text = io.BytesIO(b"FROM minirt/base\nLABEL colour=red\n")
+    red = engine.images.build(fileobj=text, tag="words/red:1", rm=True, forcerm=True, quiet=False)
+    assert engine.images.list(filters={"label": "colour=red"}) == [red]
+    assert engine.images.list(filters={"reference": "words/*"}) == [red]
+    assert red not in engine.images.list(filters={"dangling": True}) + engine.images.list(
+        filters={"since": "words/red:1"}
+    )
+    with pytest.raises(InvalidInput, match="invalid filter 'colour'"):
+        engine.images.list(filters={"colour": "red"})
+    archive = b"".join(red.save(named=True))
+    assert engine.images.prune(filters={"dangling": False, "label": "colour=blue"}).deleted == ()
+    assert engine.images.prune(filters={"dangling": True, "label": "colour=red"}).deleted == ()
+    assert str(engine.images.prune(filters={"dangling": False, "label": "colour=red"}).deleted[0]) == red.id
+    assert engine.images.load(archive) == [red]
