@@ -30,17 +30,21 @@ Step = tuple[int, int, int, int, int]  # code, target register, source register,
 def attach(directory: str, denied: Sequence[str], allowed: Sequence[str] = ()) -> None:
     """Have the group at ``directory`` open only what the rules let it (see :func:`assemble`).
 
-    Groups above keep their say. Raises ``OSError``: EPERM for who may not, EINVAL where the kernel has none of these.
+    Groups above keep their say. A group that has a program keeps it: a container that is started again and again would
+    collect one with each start, and 64 is the most. Raises ``OSError``: EPERM for who may not, EINVAL where the kernel
+    has none of these.
     """
-    program = syscalls.bpf_load_device_program(assemble(denied, allowed))
+    group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if syscalls.bpf_count_device_programs(group):
+            return
+        program = syscalls.bpf_load_device_program(assemble(denied, allowed))
         try:
             syscalls.bpf_attach_device_program(group, program)
         finally:
-            os.close(group)
+            os.close(program)
     finally:
-        os.close(program)
+        os.close(group)
 
 
 @cache

@@ -15,6 +15,7 @@ import struct
 
 __all__ = [
     "bpf_attach_device_program",
+    "bpf_count_device_programs",
     "bpf_load_device_program",
     "capset",
     "clone",
@@ -66,7 +67,8 @@ _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_IDMAP = 0x00100000
 # linux/bpf.h: commands, a type of program, where it is attached, and that others may be attached beside it.
-_BPF_PROG_LOAD, _BPF_PROG_ATTACH, _BPF_PROG_TYPE_CGROUP_DEVICE, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI = 5, 8, 15, 6, 2
+_BPF_PROG_LOAD, _BPF_PROG_ATTACH, _BPF_PROG_QUERY = 5, 8, 16
+_BPF_PROG_TYPE_CGROUP_DEVICE, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI = 15, 6, 2
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 
 # PyDLL keeps the interpreter's lock: these calls do not block, and a raw clone must not happen without it.
@@ -289,3 +291,10 @@ def bpf_attach_device_program(group: int, program: int) -> None:
     """Let it decide for the control group ``group`` (a descriptor of its directory), beside those of groups above."""
     attribute = struct.pack("=IIII", group, program, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI)
     _call(_SYS_BPF, _long(_BPF_PROG_ATTACH), attribute, _long(len(attribute)))
+
+
+def bpf_count_device_programs(group: int) -> int:
+    """How many programs decide for the control group ``group`` itself."""
+    attribute = ctypes.create_string_buffer(struct.pack("=IIIIQI", group, _BPF_CGROUP_DEVICE, 0, 0, 0, 0))
+    _call(_SYS_BPF, _long(_BPF_PROG_QUERY), attribute, _long(28))
+    return int(struct.unpack_from("=I", attribute, 24)[0])

@@ -72,6 +72,13 @@ def test_a_part_that_is_denied_denies_the_whole(group: Group, tmp_path: Path) ->
     assert [_opens(group, tmp_path, _NULL, way) for way in _MODES] == [True, True, True]
 
 
+def test_a_group_is_restricted_as_often_as_one_likes(group: Group, tmp_path: Path) -> None:
+    """A container that its policy starts a hundred times has one program, not one more with each start."""
+    for _ in range(100):
+        group.restrict_devices((), ("c 1:3 rw",))
+    assert [_opens(group, tmp_path, number, "r") for number in (_NULL, _ZERO)] == [True, False]
+
+
 def test_a_rule_with_a_star_is_for_every_minor(group: Group, tmp_path: Path) -> None:
     """``c 1:* r`` lets every device of that major be read; block devices of that number are others."""
     group.restrict_devices((), ("b 1:* rw", "c 1:* r"))
