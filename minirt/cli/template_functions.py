@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["FUNCTIONS", "HEADER_FUNCTIONS", "go_json", "go_text", "nil_text", "truth"]
+__all__ = ["FUNCTIONS", "HEADER_FUNCTIONS", "go_json", "go_text", "nil_text", "omitted", "truth"]
 
 
 # What docker's inspect has as a nil of its own type: such a list prints as [], a map as map[], a pointer as <nil>.
@@ -24,6 +24,23 @@ _POINTERS = "Health Healthcheck IPAMConfig Init MemorySwappiness OomKillDisable 
 _NILS = {
     name: text for names, text in ((_LISTS, "[]"), (_MAPS, "map[]"), (_POINTERS, "<nil>")) for name in names.split()
 }
+
+
+# What docker's structures have and its JSON leaves out while it is empty, by a field that tells such a structure.
+_OMITTED: dict[str, dict[str, Any]] = {
+    "NetworkMode": dict.fromkeys(("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs")),
+    "HostConfig": dict.fromkeys(("SizeRootFs", "SizeRw")),
+    "OpenStdin": {
+        **dict.fromkeys(("ExposedPorts", "Healthcheck", "Shell", "StopTimeout")), "MacAddress": "", "StopSignal": "",
+    },
+    "OOMKilled": {"Health": None},
+    "Propagation": {"Driver": "", "Name": ""},
+}  # fmt: skip
+
+
+def omitted(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that ``value`` of docker's inspect could hold and does not, as Go has them."""
+    return next((fields for mark, fields in _OMITTED.items() if mark in value), {})
 
 
 def nil_text(field: str) -> str:

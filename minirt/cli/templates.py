@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from minirt.cli.template_functions import FUNCTIONS, HEADER_FUNCTIONS, go_text, nil_text, truth
+from minirt.cli.template_functions import FUNCTIONS, HEADER_FUNCTIONS, go_text, nil_text, omitted, truth
 from minirt.cli.template_lexer import syntax_error
 from minirt.cli.template_syntax import (
     Assign,
@@ -87,7 +87,8 @@ class _Run:
         match pipeline.commands[-1].operands:
             case (Chain(base, (*above, last), at),):
                 parent = self.operand(Chain(base, tuple(above), at), dot)
-                return nil_text(last) if isinstance(parent, Mapping) and last in parent else go_text(None, top=True)
+                if isinstance(parent, Mapping) and last in {*parent, *omitted(parent)}:
+                    return nil_text(last)
         return go_text(None, top=True)
 
     def range(self, node: Range, dot: Any) -> None:
@@ -171,6 +172,8 @@ class _Run:
         if isinstance(value, Mapping):
             if name in value:
                 return value[name]
+            if name == fields[-1] and name in (empty := omitted(value)):
+                return empty[name]
             shown = "." + ".".join(fields)
             if isinstance(value, Fields):
                 raise self.fail(f'executing "" at <{shown}>: can\'t evaluate field {name}', at, name, value)

@@ -172,6 +172,10 @@ def _target(path: str) -> str:
 
 
 def _point(mount: MountRequest, target: str, volumes: Volumes, created: str) -> MountPoint:
+    return replace(_short_point(mount, target, volumes, created), long=mount.long)
+
+
+def _short_point(mount: MountRequest, target: str, volumes: Volumes, created: str) -> MountPoint:
     if isinstance(mount, TmpfsSpec):
         return MountPoint(
             "tmpfs", target, read_write=not mount.read_only, size=mount.size, mode=mount.mode, options=mount.options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minirt.containers.network_settings import port_bindings
-from minirt.containers.records import ContainerRecord
+from minirt.containers.records import ContainerRecord, MountPoint
 from minirt.model.resources import Resources
 from minirt.model.spec import MASKED_PATHS, READ_ONLY_PATHS
 from minirt.sandbox.restarts import parse_policy
@@ -85,17 +85,34 @@ def _binds(record: ContainerRecord) -> list[str] | None:
     return [
         f"{point.name or point.source}:{point.destination}" + ("" if point.read_write else ":ro")
         for point in record.mounts
-        if point.kind != "tmpfs" and not point.anonymous and not point.inherited
+        if point.kind != "tmpfs" and not (point.anonymous or point.inherited or point.long)
     ] or None
 
 
 def _mount_options(record: ContainerRecord) -> dict[str, Any]:
     memory = {}
     for point in record.mounts:
-        if point.kind == "tmpfs":
+        if point.kind == "tmpfs" and not point.long:
             words = [f"size={point.size}"] * bool(point.size) + [f"mode={point.mode:o}"] * (point.mode != 0o1777)
             memory[point.destination] = ",".join(words)
-    return {"Tmpfs": memory} if memory else {}
+    mounts = [_mount(point) for point in record.mounts if point.long and not point.inherited]
+    return ({"Tmpfs": memory} if memory else {}) | ({"Mounts": mounts} if mounts else {})
+
+
+def _mount(point: MountPoint) -> dict[str, Any]:
+    """A ``--mount`` as docker keeps it."""
+    source = "" if point.anonymous else point.name or point.source
+    found: dict[str, Any] = {"Type": point.kind, **({"Source": source} if source else {}), "Target": point.destination}
+    if not point.read_write:
+        found["ReadOnly"] = True
+    if point.kind == "bind" and (point.propagation != "rprivate" or not point.recursive):
+        found["BindOptions"] = {"Propagation": point.propagation, "NonRecursive": not point.recursive}
+    if point.kind == "volume" and point.no_copy and not point.memory:
+        subpath = point.source.partition("/_data/")[2]
+        found["VolumeOptions"] = {"Subpath": subpath} if subpath else {"NoCopy": True}
+    if point.kind == "tmpfs" and (point.size or point.mode != 0o1777):
+        found["TmpfsOptions"] = {"SizeBytes": point.size, "Mode": point.mode}
+    return found
 
 
 def _resources(limits: Resources) -> dict[str, Any]:

@@ -19,7 +19,7 @@ __all__ = ["ContainerRecord", "MountPoint"]
 class MountPoint:
     """One entry of ``Mounts`` in ``docker inspect``. ``kind`` is volume, bind or tmpfs; ``name`` a volume's.
 
-    ``memory``: a volume that is a fresh tmpfs at each start.
+    ``memory``: a volume that is a fresh tmpfs at each start. ``long``: it was asked for with ``--mount``.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class MountPoint:
     writable_below: bool = False
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
     inherited: bool = False
+    long: bool = False
 
     def to_docker(self) -> dict[str, Any]:
         """As docker prints it."""
@@ -46,8 +47,8 @@ class MountPoint:
         return head | {
             "Source": self.source,
             "Destination": self.destination,
-            "Driver": "local" if self.kind == "volume" else "",
-            "Mode": "" if self.read_write else "ro",
+            **({"Driver": "local"} if self.kind == "volume" else {}),
+            "Mode": "" if self.read_write or self.long else "ro",
             "RW": self.read_write,
             "Propagation": self.propagation if self.kind == "bind" else "",
         }

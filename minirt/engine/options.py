@@ -10,6 +10,7 @@ from typing import Any
 from minirt.containers.request import CreateRequest, ImageSource
 from minirt.engine.settings_options import read_health, read_settings
 from minirt.errors import UsageError
+from minirt.volumes.mount_flag import mount_of
 from minirt.volumes.specs import BindSpec, MountRequest, TmpfsSpec, VolumeSpec, parse_tmpfs, parse_volume
 
 __all__ = ["make_request", "words"]
@@ -105,11 +106,14 @@ def _ports(given: Mapping[str, Any] | Sequence[str] | None) -> tuple[str, ...]:
 
 def _mounts(
     volumes: Mapping[str, Mapping[str, str]] | Sequence[str] | None,
-    mounts: Sequence[MountRequest] | None,
+    mounts: Sequence[MountRequest | Mapping[str, Any]] | None,
     tmpfs: Mapping[str, str] | None,
 ) -> tuple[MountRequest, ...]:
-    """``volumes`` is a list of ``-v`` texts, or docker-py's ``{"/host": {"bind": "/inside", "mode": "ro"}}``."""
-    found: list[MountRequest] = list(mounts or ())
+    """``volumes`` is a list of ``-v`` texts, or docker-py's ``{"/host": {"bind": "/inside", "mode": "ro"}}``.
+
+    ``mounts`` are specs, or docker-py's ``Mount``.
+    """
+    found = [mount_of(one, str(Path.cwd())) if isinstance(one, Mapping) else one for one in mounts or ()]
     if isinstance(volumes, Mapping):
         texts = [f"{source}:{entry['bind']}:{entry.get('mode', 'rw')}" for source, entry in volumes.items()]
     else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import difflib
 import posixpath
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from minirt.errors import InvalidSpec
 from minirt.volumes.specs import (
@@ -19,7 +22,7 @@ from minirt.volumes.specs import (
     parse_size,
 )
 
-__all__ = ["parse_mount"]
+__all__ = ["mount_of", "parse_mount"]
 
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 _COMMON = ("type", "source", "target", "readonly", "consistency")
@@ -31,11 +34,40 @@ _KEYS = {
 _BOOLEANS = ("readonly", "volume-nocopy", "bind-nonrecursive")
 _RECURSIVE = ("enabled", "disabled", "writable", "readonly")
 _MANY = ("volume-label", "volume-opt")
+# What docker's API calls the fields, and in which group the rest of them are.
+_NAMES = {"Type": "type", "Source": "source", "Target": "target", "ReadOnly": "readonly", "Consistency": "consistency"}
+_OPTIONS = {
+    "BindOptions": {"Propagation": "bind-propagation", "NonRecursive": "bind-nonrecursive"},
+    "VolumeOptions": {"NoCopy": "volume-nocopy", "Subpath": "volume-subpath"},
+    "TmpfsOptions": {"SizeBytes": "tmpfs-size", "Mode": "tmpfs-mode"},
+}
 
 
 def parse_mount(text: str, cwd: str = "/") -> MountRequest:
     """One ``--mount``. Raises :class:`InvalidSpec`, naming the field and what would be right."""
-    fields = _fields(text)
+    return _spec(_fields(text), text, cwd)
+
+
+def mount_of(data: Mapping[str, Any], cwd: str = "/") -> MountRequest:
+    """docker-py's ``Mount``, or a dictionary like it: ``{"Type", "Source", "Target", "ReadOnly", …}``.
+
+    Raises :class:`InvalidSpec`.
+    """
+    fields = {key: [str(data[name])] for name, key in _NAMES.items() if data.get(name)}
+    for options, known in _OPTIONS.items():
+        given = data.get(options) or {}
+        fields |= {key: [str(given[name])] for name, key in known.items() if given.get(name)}
+    extra = data.get("VolumeOptions") or {}
+    driver = extra.get("DriverConfig") or {}
+    fields |= {"volume-driver": [driver["Name"]]} if driver.get("Name") else {}
+    for key, pairs in (("volume-label", extra.get("Labels")), ("volume-opt", driver.get("Options"))):
+        fields |= {key: [f"{name}={text}" for name, text in pairs.items()]} if pairs else {}
+    if "tmpfs-mode" in fields:
+        fields["tmpfs-mode"] = [f"{int(fields['tmpfs-mode'][0]):o}"]
+    return _spec(fields, str(dict(data)), cwd)
+
+
+def _spec(fields: dict[str, list[str]], text: str, cwd: str) -> MountRequest:
     kind = _one(fields, "type") or "volume"
     if kind not in _KEYS:
         raise InvalidSpec(f'invalid mount config for type "{kind}": mount type unknown', hint=_near(kind, tuple(_KEYS)))
@@ -46,8 +78,8 @@ def parse_mount(text: str, cwd: str = "/") -> MountRequest:
         raise InvalidSpec("target is required", hint="Write target=/path/in/the/container.")
     target = container_path(text, _one(fields, "target"))
     if kind == "bind":
-        return _bind(fields, target, cwd)
-    return _volume(fields, target) if kind == "volume" else _tmpfs(fields, target)
+        return replace(_bind(fields, target, cwd), long=True)
+    return replace(_volume(fields, target) if kind == "volume" else _tmpfs(fields, target), long=True)
 
 
 def _fields(text: str) -> dict[str, list[str]]:

@@ -42,6 +42,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)i?b?", re.IGNORECASE)
 class BindSpec:
     """A path of the machine seen in the container.
 
+    ``long``, here and below: asked for with ``--mount``, whose form ``docker inspect`` keeps; it changes nothing else.
     ``source`` is absolute. With ``create`` a missing source is made as a directory (``-v``), without it is an error
     (``--mount``). ``writable_below``: what is mounted below it stays as it is, although this is ``read_only``.
     """
@@ -53,6 +54,7 @@ class BindSpec:
     recursive: bool = True
     propagation: str = "rprivate"
     writable_below: bool = False
+    long: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class VolumeSpec:
     subpath: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     driver_options: Mapping[str, str] = field(default_factory=dict)
+    long: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class TmpfsSpec:
     mode: int = 0o1777
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
     read_only: bool = False
+    long: bool = field(default=False, compare=False)
 
 
 MountRequest = BindSpec | VolumeSpec | TmpfsSpec

@@ -216,3 +216,40 @@ def test_what_is_gone_with_force_is_told_by_our_name(cli: Teller) -> None:
         assert run(line.split(), session) == 0
         assert isinstance(session.stderr, io.BytesIO)
         assert hint in session.stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{.HostConfig.Mounts}}|{{.HostConfig.Tmpfs}}|{{.HostConfig.Init}}", "[]|map[]|<nil>"),
+        ("{{json .HostConfig.Mounts}} {{.SizeRw}} {{json .SizeRootFs}}", "null <nil> null"),
+        ("{{.Config.Healthcheck}} {{.Config.ExposedPorts}} {{.Config.MacAddress}}", "<nil> map[] "),
+        ("{{if .State.Health}}yes{{else}}no{{end}} {{.State.Health}}", "no <nil>"),
+    ],
+)
+def test_fields_that_docker_leaves_out_are_empty(cli: Teller, template: str, says: str) -> None:
+    """What docker's structures have and its JSON omits is nil in a template, not a mistake; what goes on from it is."""
+    cli.ok("create", "--name", "plain", BASE, "true")
+    assert cli.ok("inspect", "-f", template, "plain").out == f"{says}\n"
+    assert 'no entry for key "Health"' in cli("inspect", "-f", "{{.State.Health.Status}}", "plain").err
+    assert 'no entry for key "Mounts"' in cli("inspect", "-f", "{{.Config.Mounts}}", "plain").err
+
+
+def test_inspect_keeps_the_form_of_mounts(cli: Teller) -> None:
+    """`--mount` is under HostConfig.Mounts, as docker keeps it; `-v` under Binds, `--tmpfs` under Tmpfs."""
+    cli.ok(
+        "create", "--name", "mounted", "--mount", "source=kept,target=/app", "--mount",
+        f"type=bind,src={cli.cwd},dst=/t,readonly", "--mount", "type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700",
+        "--tmpfs", "/y", "-v", f"{cli.cwd}:/z:ro", BASE, "true",
+    )  # fmt: skip
+    (attrs,) = json.loads(cli.ok("inspect", "mounted").out)
+    assert attrs["HostConfig"]["Mounts"] == [
+        {"Type": "volume", "Source": "kept", "Target": "/app"},
+        {"Type": "bind", "Source": str(cli.cwd), "Target": "/t", "ReadOnly": True},
+        {"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o700}},
+    ]
+    assert attrs["HostConfig"]["Binds"] == [f"{cli.cwd}:/z:ro"]
+    assert attrs["HostConfig"]["Tmpfs"] == {"/y": ""}
+    rows = {one["Destination"]: (one.get("Driver"), one["Mode"], one["RW"]) for one in attrs["Mounts"]}
+    assert rows["/app"] == ("local", "", True)
+    assert rows["/t"] == (None, "", False) and rows["/z"] == (None, "ro", False)

@@ -21,7 +21,7 @@ from minirt.engine.containers import ContainerCollection
 from minirt.engine.networks import Network
 from minirt.engine.options import make_request
 from minirt.engine.volumes import Volume, VolumeCollection
-from minirt.errors import CommandNotFound, InvalidInput, Unsupported
+from minirt.errors import CommandNotFound, InvalidInput, InvalidSpec, Unsupported
 
 BASE = "minirt/base"
 
@@ -298,3 +298,17 @@ def test_images_take_docker_pys_words(engine: Engine) -> None:
     assert engine.images.prune(filters={"dangling": True, "label": "colour=red"}).deleted == ()
     assert str(engine.images.prune(filters={"dangling": False, "label": "colour=red"}).deleted[0]) == red.id
     assert engine.images.load(archive) == [red]
+
+
+def test_mounts_are_docker_pys_too(engine: Engine) -> None:
+    """Its Mount is a dictionary: of a volume, of memory; a kind that is none is refused."""
+    mounts: list[Any] = [
+        {"Type": "volume", "Source": "py-kept", "Target": "/kept", "ReadOnly": True},
+        {"Type": "tmpfs", "Target": "/memory", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o700}},
+    ]
+    script = "touch /kept/x 2>/dev/null || stat -c %a /memory"
+    assert engine.containers.run(BASE, ["sh", "-c", script], mounts=mounts, remove=True) == b"700\n"
+    made = engine.containers.create(BASE, ["true"], mounts=mounts)
+    assert made.attrs["HostConfig"]["Mounts"] == mounts
+    with pytest.raises(InvalidSpec, match="mount type unknown"):
+        engine.containers.create(BASE, ["true"], mounts=[{"Type": "cluster", "Target": "/x"}])
