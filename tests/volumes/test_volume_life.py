@@ -41,6 +41,7 @@ def test_no_name_is_a_path(engine: Engine, name: str) -> None:
     """Volumes, networks and containers are directories of the home: no name makes or finds one beside it."""
     home = Path(engine.home)
     (home.parent / "victim").mkdir(exist_ok=True)
+    engine.containers.create(BASE, ["true"]).remove()  # the first lays roots out, where they are copies
     before = sorted(entry.name for entry in home.parent.iterdir()), sorted(entry.name for entry in home.iterdir())
     attempts = (
         lambda: engine.volumes.create(name),
