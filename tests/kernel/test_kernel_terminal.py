@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from minirt_kernel.terminal import Link
 
+from minirt.engine import Engine
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory, start_kernel: Callable[..., Any]) -> Any:
+def calm(tmp_path_factory: pytest.TempPathFactory, start_kernel: Callable[..., Any]) -> Iterator[Any]:
     """A kernel without anything live, as the notebooks' tests have it."""
     folder = tmp_path_factory.mktemp("calm")
-    return start_kernel(folder, folder / "home", MINIRT_LIVE="0")
+    yield start_kernel(folder, folder / "home", MINIRT_LIVE="0")
+    with Engine(folder / "home") as engine:
+        for container in engine.containers.list(all=True):
+            container.remove(force=True)
 
 
 @pytest.mark.parametrize(
