@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minirt.containers.changes import PathChange
@@ -185,8 +185,14 @@ class Container(WithFiles, WithLogs, WithPrograms, Attachable):
         author: str | None = None,
         changes: str | Sequence[str] | None = None,
         pause: bool = True,
+        conf: Mapping[str, Any] | None = None,
     ) -> Image:
-        """Make an image: this container's image with the storage layer as one more layer."""
+        """Make an image: this container's image with the storage layer as one more layer.
+
+        Raises :class:`Unsupported` for a ``conf``.
+        """
+        if conf:
+            raise Unsupported("container.commit(conf=…)", hint='Say it as instructions: changes=["ENV A=b"].')
         lines = changes.splitlines() if isinstance(changes, str) else changes or ()
         return self._engine.images.commit(
             self, repository, tag, message=message or "", author=author or "", changes=lines, pause=pause

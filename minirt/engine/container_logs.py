@@ -137,6 +137,8 @@ class WithLogs:
         state = lifecycle.wait(self._record, timeout=left, cancel=cancel)
         if state is None:
             raise TimeoutError(f"container {self._record.name} still runs after {timeout} s")
+        if condition == "removed":
+            lifecycle.reap()  # nobody else may look: what was started with --rm goes when somebody does
         while condition == "removed" and (lifecycle.shelf.directory(self._record.id) / "config.json").exists():
             idle("is still there")
         return {"StatusCode": state.exit_code, "Error": {"Message": state.error} if state.error else None}

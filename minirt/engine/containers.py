@@ -72,6 +72,7 @@ class ContainerCollection:
         Raises :class:`ContainerFailed` for an exit code other than 0, and what :meth:`create` and
         :meth:`Container.start` raise.
         """
+        remove = options.pop("auto_remove", None) or remove  # docker-py's other word for it
         if detach:
             container = self.create(image, command, cancel=cancel, auto_remove=remove, **options)
             self._start_or_drop(container)

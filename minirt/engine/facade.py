@@ -221,9 +221,17 @@ class Engine:
         return Journal(self.store.home)
 
     def events(
-        self, since: int | None = None, until: int | None = None, *, cancel: Cancel | None = None
+        self,
+        since: int | None = None,
+        until: int | None = None,
+        *,
+        decode: bool = True,
+        cancel: Cancel | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """docker-py's: events as docker's JSON has them; times in nanoseconds since 1970, without ``until`` endless."""
+        """docker-py's: events as docker's JSON has them; times in nanoseconds since 1970, without ``until`` endless.
+
+        They are always decoded, so ``decode`` changes nothing.
+        """
         from minirt.engine.happenings import happenings
 
         return happenings(self.journal, since, until, cancel)

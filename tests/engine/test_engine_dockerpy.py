@@ -312,3 +312,16 @@ def test_mounts_are_docker_pys_too(engine: Engine) -> None:
     assert made.attrs["HostConfig"]["Mounts"] == mounts
     with pytest.raises(InvalidSpec, match="mount type unknown"):
         engine.containers.create(BASE, ["true"], mounts=[{"Type": "cluster", "Target": "/x"}])
+
+
+def test_words_that_change_nothing_or_are_refused(engine: Engine) -> None:
+    """auto_remove beside remove, decode of events, an empty conf of commit; one that asks for something is refused."""
+    assert engine.containers.run(BASE, ["echo", "x"], auto_remove=True) == b"x\n"
+    gone = _detached(engine, "true", auto_remove=True, remove=False)
+    gone.wait(condition="removed")
+    assert engine.containers.list(all=True) == []
+    assert list(engine.events(since=0, until=1, decode=True)) == []
+    kept = engine.containers.create(BASE, ["true"])
+    assert kept.commit("words", "1", conf={}).tags == ["words:1"]
+    with pytest.raises(Unsupported, match="conf"):
+        kept.commit(conf={"Cmd": ["ls"]})
