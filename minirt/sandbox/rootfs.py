@@ -221,8 +221,26 @@ class Builder:
         with self.at(target) as fd:
             if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
                 mounts.mount_new("cgroup2", fd, target, (*_NO_SURPRISES, *(("ro",) if read_only else ())))
+            elif self.spec.cgroup and self.spec.namespaces.own("cgroup"):
+                self.mount_own_groups(fd, target, read_only=read_only)
             elif os.path.isdir("/sys/fs/cgroup"):
                 mounts.bind("/sys/fs/cgroup", fd, target, read_only=read_only)
+
+    def mount_own_groups(self, fd: int, target: str, *, read_only: bool) -> None:
+        """Version 1: of each controller the container's own group, which its namespace has as ``/``."""
+        machine = "/sys/fs/cgroup"
+        mounts.mount_new("tmpfs", fd, target, (*_NO_SURPRISES, "mode=755", "size=64k"))
+        with opened(f"{self.root}{target}") as place:
+            for name in sorted(os.listdir(machine)):
+                own = f"{machine}/{name}/{self.spec.cgroup}"
+                if os.path.islink(f"{machine}/{name}"):
+                    os.symlink(os.readlink(f"{machine}/{name}"), name, dir_fd=place)
+                elif os.path.isdir(own):
+                    os.mkdir(name, dir_fd=place)
+                    with opened(name, dir_fd=place) as door:
+                        mounts.bind(own, door, f"{target}/{name}", read_only=read_only)
+        if read_only:
+            mounts.set_read_only(f"{self.root}{target}")
 
     def mount_files(self) -> None:
         for number, (target, text) in enumerate(self.spec.files.items()):

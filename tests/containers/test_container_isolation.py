@@ -186,6 +186,17 @@ def test_access_to_a_device_can_be_limited(engine: Engine) -> None:
     assert _output(engine, script, devices=["/dev/fuse:/dev/fuse:r"]).split() == ["read", "refused"]
 
 
+def test_a_container_sees_its_own_limits(engine: Engine) -> None:
+    """What /sys/fs/cgroup shows is the container's group and none of the machine's, in either version."""
+    if not engine.machine.root or "memory" not in engine.machine.controllers:
+        pytest.skip("no memory can be limited here")
+    files = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"
+    assert _output(engine, f"cat {files} 2> /dev/null || true", mem_limit="64m").split() == ["67108864"]
+    assert _output(engine, "find /sys/fs/cgroup -name minirt | wc -l").strip() == "0"
+    script = "(find /sys/fs/cgroup -name cgroup.procs | while read f; do echo 1 > $f; done) 2>&1; true"
+    assert "ead-only" in _output(engine, script)
+
+
 def test_oom_score(engine: Engine) -> None:
     """It can always be raised."""
     assert _output(engine, "cat /proc/self/oom_score_adj", oom_score_adj=700) == "700\n"
