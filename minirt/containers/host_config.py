@@ -93,7 +93,9 @@ def _mount_options(record: ContainerRecord) -> dict[str, Any]:
     memory = {}
     for point in record.mounts:
         if point.kind == "tmpfs" and not point.long:
-            words = [f"size={point.size}"] * bool(point.size) + [f"mode={point.mode:o}"] * (point.mode != 0o1777)
+            words = [f"size={point.size}"] * bool(point.size) + (
+                [f"mode={point.mode:o}"] if point.mode is not None else []
+            )
             memory[point.destination] = ",".join(words)
     mounts = [_mount(point) for point in record.mounts if point.long and not point.inherited]
     return ({"Tmpfs": memory} if memory else {}) | ({"Mounts": mounts} if mounts else {})
@@ -110,8 +112,9 @@ def _mount(point: MountPoint) -> dict[str, Any]:
     if point.kind == "volume" and point.no_copy and not point.memory:
         subpath = point.source.partition("/_data/")[2]
         found["VolumeOptions"] = {"Subpath": subpath} if subpath else {"NoCopy": True}
-    if point.kind == "tmpfs" and (point.size or point.mode != 0o1777):
-        found["TmpfsOptions"] = {"SizeBytes": point.size, "Mode": point.mode}
+    if point.kind == "tmpfs" and (point.size or point.mode is not None):
+        wanted = {"SizeBytes": point.size, "Mode": point.mode}
+        found["TmpfsOptions"] = {name: value for name, value in wanted.items() if value}
     return found
 
 

@@ -29,7 +29,7 @@ class MountPoint:
     read_write: bool = True
     anonymous: bool = False
     size: int = 0
-    mode: int = 0o1777
+    mode: int | None = None
     propagation: str = "rprivate"
     no_copy: bool = False
     recursive: bool = True

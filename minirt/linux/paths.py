@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ensure_inside", "find_from", "find_inside", "opened", "write_new"]
+__all__ = ["covered_mode", "ensure_inside", "find_from", "find_inside", "opened", "write_new"]
 
 # Only Linux has O_PATH; elsewhere this module must import, and nothing calls it.
 _PATH: int = getattr(os, "O_PATH", 0)
@@ -29,6 +29,19 @@ def opened(path: str, flags: int = _PATH, dir_fd: int | None = None) -> Iterator
 def find_inside(root_fd: int, path: str) -> int:
     """An ``O_PATH`` descriptor of what is at ``path`` for a process in ``root_fd``. Raises ``OSError``."""
     return _walk(root_fd, path, lambda parent, name, _last: os.open(name, _STEP, dir_fd=parent))
+
+
+def covered_mode(root_fd: int, path: str) -> int:
+    """The mode of the directory at ``path`` for a process in ``root_fd``; 1777, that of /tmp, where there is none."""
+    try:
+        fd = find_inside(root_fd, path)
+    except OSError:
+        return 0o1777
+    try:
+        found = os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+    return stat.S_IMODE(found) if stat.S_ISDIR(found) else 0o1777
 
 
 def ensure_inside(

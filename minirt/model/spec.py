@@ -106,12 +106,15 @@ class BindMount:
 
 @dataclass(frozen=True, slots=True)
 class TmpfsMount:
-    """Memory seen as a directory; ``size`` in bytes (0: the kernel's default)."""
+    """Memory seen as a directory; ``size`` in bytes (0: the kernel's default).
+
+    Without ``mode`` it has that of the directory it covers, as runc does it, or 1777 where there was none.
+    """
 
     kind: ClassVar[str] = "tmpfs"
     target: str
     size: int = 0
-    mode: int = 0o1777
+    mode: int | None = None
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
 
 

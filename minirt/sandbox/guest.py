@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minirt.errors import Unsupported
+from minirt.linux.paths import covered_mode, opened
 from minirt.model.isolation import Device
 from minirt.model.spec import BindMount, LayersMount, Mount, OverlayRoot, SandboxSpec, TmpfsMount
 from minirt.sandbox.first import first_program
@@ -82,7 +83,8 @@ class Guest:
         else:
             Path(source).touch(mode=0o600)
             Path(source).write_bytes(base64.b64decode(mount.data))
-        os.chmod(source, mount.mode)
+        with opened(self.root) as root:
+            os.chmod(source, covered_mode(root, mount.target) if mount.mode is None else mount.mode)
         return source
 
     def _give(self, device: Device) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from minirt.errors import SandboxError
 from minirt.linux import mounts, syscalls
-from minirt.linux.paths import ensure_inside, find_inside, opened, write_new
+from minirt.linux.paths import covered_mode, ensure_inside, find_inside, opened, write_new
 from minirt.model.spec import (
     MASKED_PATHS,
     READ_ONLY_PATHS,
@@ -268,7 +268,8 @@ class Builder:
                 self.mount_bind(mount)
 
     def mount_tmpfs(self, mount: TmpfsMount) -> None:
-        options = [*mount.options, *self.no_devices, f"mode={mount.mode:o}"]
+        mode = covered_mode(self.root_fd, mount.target) if mount.mode is None else mount.mode
+        options = [*mount.options, *self.no_devices, f"mode={mode:o}"]
         if mount.size:
             options.append(f"size={mount.size}")
         with self.at(mount.target) as fd:

@@ -169,7 +169,7 @@ def _tmpfs(fields: dict[str, list[str]], target: str) -> TmpfsSpec:
     return TmpfsSpec(
         target,
         parse_size(size) if size else 0,
-        parse_mode(mode) if mode else 0o1777,
+        parse_mode(mode) if mode else None,
         read_only=_boolean(fields, "readonly"),
     )
 

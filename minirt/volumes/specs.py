@@ -76,11 +76,14 @@ class VolumeSpec:
 
 @dataclass(frozen=True, slots=True)
 class TmpfsSpec:
-    """Memory as a directory. ``size`` in bytes, 0 for no limit of its own; ``options`` as mount(8) spells them."""
+    """Memory as a directory. ``size`` in bytes, 0 for no limit of its own; ``options`` as mount(8) spells them.
+
+    Without ``mode`` it has that of the directory it covers.
+    """
 
     target: str
     size: int = 0
-    mode: int = 0o1777
+    mode: int | None = None
     options: tuple[str, ...] = ("nosuid", "nodev", "noexec")
     read_only: bool = False
     long: bool = field(default=False, compare=False)
@@ -113,7 +116,8 @@ def parse_volume(text: str, cwd: str = "/") -> BindSpec | VolumeSpec:
 def parse_tmpfs(text: str) -> TmpfsSpec:
     """One ``--tmpfs``: ``/run:size=64m,mode=755``. Raises :class:`InvalidSpec`."""
     path, _, options = text.partition(":")
-    size, mode, flags = 0, 0o1777, {"nosuid": True, "nodev": True, "noexec": True}
+    size, flags = 0, {"nosuid": True, "nodev": True, "noexec": True}
+    mode: int | None = None
     read_only = False
     for option in filter(None, options.split(",")):
         key, equals, value = option.partition("=")

@@ -169,3 +169,13 @@ def test_a_volume_at_a_link_is_filled(engine: Engine) -> None:
         look = ["ls", f"{place}/sh"]
         said = engine.containers.run(BASE, look, volumes=[f"programs:{place}"], remove=True)
         assert said == f"{place}/sh\n".encode()
+
+
+def test_memory_has_the_mode_of_what_it_covers(engine: Engine) -> None:
+    """As with docker: /root stays closed under a tmpfs, a new place is as /tmp, and a mode that is asked for counts."""
+    places = {"/root": "", "/new/place": "", "/etc/opt": "mode=711"}
+    out = engine.containers.run(BASE, ["stat", "-c", "%a", *places], remove=True, tmpfs=places)
+    assert out == b"700\n1777\n711\n"
+    out = engine.containers.run(BASE, ["stat", "-c", "%a", "/root"], remove=True,
+                                mounts=[{"Type": "tmpfs", "Target": "/root"}])  # fmt: skip
+    assert out == b"700\n"
