@@ -234,4 +234,5 @@ class _Parser:
         try:
             return str(json.loads(token.text))
         except ValueError:
-            raise syntax_error(f"invalid syntax in string {token.text}", self.source, token.at) from None
+            words = f"invalid syntax in string {token.text}" if "\n" not in token.text else "unterminated quoted string"
+            raise syntax_error(words, self.source, token.at) from None

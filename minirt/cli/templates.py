@@ -53,7 +53,10 @@ class Template:
 
 
 def unescape(template: str) -> str:
-    r"""``\t`` and ``\n`` typed in single quotes mean a tab and a newline, as docker reads them."""
+    r"""``\t`` and ``\n`` typed in single quotes mean a tab and a newline in formats of lists, as docker reads them.
+
+    Not in ``inspect``, ``info``, ``version``, ``events``: there they stand for themselves; ``{{"\n"}}`` is a newline.
+    """
     return template.replace("\\t", "\t").replace("\\n", "\n")
 
 

@@ -41,7 +41,8 @@ def container_attributes(record: ContainerRecord, state: State, directory: Path)
         "ExecIDs": None,
         "HostConfig": host_config(record),
         "GraphDriver": {"Name": "overlay", "Data": _storage(record, directory)},
-        "Mounts": [point.to_docker() for point in record.mounts],
+        # What --tmpfs asked for stands in HostConfig.Tmpfs alone, as with docker.
+        "Mounts": [point.to_docker() for point in record.mounts if point.kind != "tmpfs" or point.long],
         "Config": _config(record),
         # Ours: what each mount hides, of the image or of a mount around it.
         "Shadows": shadows_of(record, directory),

@@ -48,10 +48,20 @@ class MountPoint:
             "Source": self.source,
             "Destination": self.destination,
             **({"Driver": "local"} if self.kind == "volume" else {}),
-            "Mode": "" if self.read_write or self.long else "ro",
+            "Mode": self._written(),
             "RW": self.read_write,
             "Propagation": self.propagation if self.kind == "bind" else "",
         }
+
+    def _written(self) -> str:
+        """What stood behind the last colon of ``-v``; docker notes ``z`` for a volume where nothing did."""
+        if self.inherited:
+            return ""
+        if not (self.long or self.read_write):
+            return "ro"
+        if self.kind != "volume" or (self.anonymous and not self.long):
+            return ""
+        return "nocopy" if self.no_copy and not (self.long or self.memory) else "z"
 
 
 @dataclass(frozen=True, slots=True)

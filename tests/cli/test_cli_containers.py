@@ -251,5 +251,18 @@ def test_inspect_keeps_the_form_of_mounts(cli: Teller) -> None:
     assert attrs["HostConfig"]["Binds"] == [f"{cli.cwd}:/z:ro"]
     assert attrs["HostConfig"]["Tmpfs"] == {"/y": ""}
     rows = {one["Destination"]: (one.get("Driver"), one["Mode"], one["RW"]) for one in attrs["Mounts"]}
-    assert rows["/app"] == ("local", "", True)
+    assert "/y" not in rows and rows["/x"] == (None, "", True)
+    assert rows["/app"] == ("local", "z", True)
     assert rows["/t"] == (None, "", False) and rows["/z"] == (None, "ro", False)
+
+
+def test_newlines_in_formats(cli: Teller) -> None:
+    r"""In inspect ``{{"\n"}}`` is a newline and ``\t`` stands for itself; in lists ``\t`` and ``\n`` are replaced."""
+    cli.ok("create", "--name", "lines", BASE)
+    networks = r'{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{"\n"}}{{end}}\t.'
+    assert cli.ok("inspect", "-f", networks, "lines").out.endswith("\n\\t.\n")
+    assert cli.ok("ps", "-a", "--format", r"{{.Names}}\t\n").out.startswith("lines\t\n")
+    assert "unterminated quoted string" in cli("ps", "-a", "--format", r'{{"\n"}}').err
+    for words in (("info",), ("version",), ("events", "--since", "1m", "--until", "0s")):
+        assert cli.ok(*words, "--format", r'{{"a\tb"}}\n').out.startswith("a\tb\\n\n")
+    cli.ok("rm", "lines")

@@ -11,7 +11,7 @@ from minirt.cli.common import FORMAT, filter_flag
 from minirt.cli.grammar import command, value
 from minirt.cli.moments import moment
 from minirt.cli.session import Session
-from minirt.cli.templates import Fields, Template, unescape
+from minirt.cli.templates import Fields, Template
 from minirt.cli.values import Filters
 
 __all__ = ["events"]
@@ -34,7 +34,7 @@ def events(session: Session, arguments: tuple[str, ...], **options: Any) -> None
     filters = Filters(options["filters"], _FILTERS)
     since, until = (_nanoseconds(moment(options[name])) for name in ("since", "until"))
     form = options["form"]
-    template = Template(unescape(form)) if form and form != "json" else None
+    template = Template(form) if form and form != "json" else None
     if until is not None and since is None:
         since = 0
     for event in session.engine.events(since=since, until=until, cancel=session.cancel):

@@ -9,7 +9,7 @@ from minirt.cli.common import INSPECT_FORMAT, pretty
 from minirt.cli.grammar import Command, command, switch, value
 from minirt.cli.session import Session
 from minirt.cli.template_functions import go_json
-from minirt.cli.templates import Template, unescape
+from minirt.cli.templates import Template
 from minirt.errors import InvalidInput, InvalidReference, MinirtError, NotFound
 
 __all__ = ["container_inspect", "image_inspect", "inspect", "inspector"]
@@ -19,7 +19,7 @@ Find = Callable[[Session, str], dict[str, Any]]
 
 def show(session: Session, names: Sequence[str], form: str, find: Find) -> None:
     """Print what was found, then raise for what was not: docker does both."""
-    template = Template(unescape(form)) if form and form != "json" else None
+    template = Template(form) if form and form != "json" else None
     found: list[dict[str, Any]] = []
     failures: list[MinirtError] = []
     for name in names:

@@ -12,7 +12,7 @@ from minirt.cli.grammar import command, switch
 from minirt.cli.session import Session
 from minirt.cli.tables import Listing
 from minirt.cli.template_functions import go_json
-from minirt.cli.templates import Template, unescape
+from minirt.cli.templates import Template
 from minirt.cli.units import human_size
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _formatted(session: Session, form: str, data: dict[str, Any]) -> bool:
     """Whether ``--format`` was given; then it has been printed."""
     if not form:
         return False
-    text = go_json(data) if form == "json" else Template(unescape(form)).render(data)
+    text = go_json(data) if form == "json" else Template(form).render(data)
     session.print(text + "\n")
     return True
 
