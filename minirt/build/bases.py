@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 from minirt.build.job import Job
 from minirt.build.plan import Kind, Plan, SourceRef, StagePlan, with_triggers
-from minirt.build.request import ResolvedImage, Resolver
+from minirt.build.request import BuildRequest, Known, ResolvedImage, Resolver
 from minirt.build.state import StageState, first_state
 from minirt.dockerfile import Instruction, OnBuild, parse_trigger
 from minirt.dockerfile.suggest import did_you_mean
-from minirt.errors import ImageNotFound, MinirtError, RegistryError, TooManyLayers
+from minirt.errors import ImageNotFound, InvalidReference, MinirtError, RegistryError, TooManyLayers
 from minirt.model.events import StepFailed, StepFinished, StepStarted
 from minirt.model.platform import Platform
 from minirt.model.reference import Reference
 
-__all__ = ["MOST_LAYERS", "Bases", "check_depth"]
+__all__ = ["MOST_LAYERS", "Bases", "check_depth", "known_starts"]
 
 MOST_LAYERS = 127
 _IMAGE = "docker-image://"
@@ -84,6 +84,26 @@ class Bases:
             if hint:
                 error.hint = hint[0].upper() + hint[1:] + (f" {error.hint}" if error.hint else "")
         return error
+
+
+def known_starts(plan: Plan, request: BuildRequest, known: Known) -> dict[int, StageState]:
+    """The states after FROM of the stages whose image is here already, for who only wants to look."""
+    found = {}
+    for stage in plan.stages:
+        ref = stage.base
+        if ref is None or ref.stage is not None:
+            continue
+        platform = stage.platform or plan.platform
+        image = request.images.get(ref.name)
+        if image is None:
+            try:
+                reference = Reference.parse(request.contexts.get(ref.name, ref.name).removeprefix(_IMAGE))
+            except InvalidReference:
+                continue
+            image = known(reference, platform)
+        if image is not None:
+            found[stage.index] = first_state(image.config, image.layers, platform)
+    return found
 
 
 def triggers_of(stage: StagePlan, texts: Sequence[str], plan: Plan) -> tuple[Instruction, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from minirt.build.bases import known_starts
 from minirt.build.cache import BuildCache
 from minirt.build.checking import find
 from minirt.build.config_steps import with_label
@@ -17,7 +18,7 @@ from minirt.build.failed import FailedSteps
 from minirt.build.job import Job, Scratchpad, timestamp
 from minirt.build.network_pool import NetworkPool
 from minirt.build.plan import Plan, make_plan
-from minirt.build.request import BuildRequest, Resolver
+from minirt.build.request import BuildRequest, Known, Resolver
 from minirt.build.state import StageState
 from minirt.dockerfile import parse
 from minirt.dockerfile.checks import Finding
@@ -54,12 +55,14 @@ class Builder:
         snapshots: Snapshots,
         sandbox: Sandbox,
         resolver: Resolver,
+        known: Known = lambda _reference, _platform: None,
         cache: BuildCache | None = None,
     ) -> None:
         self.store = store
         self.snapshots = snapshots
         self.sandbox = sandbox
         self.resolver = resolver
+        self.known = known
         self.cache = cache or BuildCache(store)
         self.failed = FailedSteps(store, snapshots)
         self._hashes: dict[Path, FileHashes] = {}
@@ -100,8 +103,8 @@ class Builder:
         Raises :class:`DockerfileError`, :class:`PathNotFound`.
         """
         dockerfile = parse(request.dockerfile, request.source)
-        make_plan(dockerfile, request.target, request.build_args, request.platform)
-        return find(request, dockerfile, self._contexts(request).get(""))
+        plan = make_plan(dockerfile, request.target, request.build_args, request.platform)
+        return find(request, dockerfile, self._contexts(request).get(""), known_starts(plan, request, self.known))
 
     def _contexts(self, request: BuildRequest) -> dict[str, Tree]:
         """The trees to copy from, by name. Raises :class:`PathNotFound`."""

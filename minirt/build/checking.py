@@ -39,6 +39,8 @@ def find(
         target=request.platform or Platform.host(),
         base_environments={index: dict(state.environment) for index, state in starts.items()},
         base_platforms={index: state.platform for index, state in starts.items()},
+        contexts={*request.contexts, *request.images},
+        base_shells={index for index, state in starts.items() if state.config.shell},
     )
     return check(subject, check_options(dockerfile, request.build_args.get(_ARGUMENT)))
 

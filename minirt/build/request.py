@@ -16,7 +16,7 @@ from minirt.model.reference import Reference
 from minirt.model.spec import Rlimit
 from minirt.snapshots.contract import LayerSource
 
-__all__ = ["BuildRequest", "ResolvedImage", "Resolver"]
+__all__ = ["BuildRequest", "Known", "ResolvedImage", "Resolver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,9 @@ class ResolvedImage:
     config: ImageConfig
     layers: tuple[LayerSource, ...]
 
+
+Known: TypeAlias = Callable[[Reference, Platform], ResolvedImage | None]
+"""Finds an image if it is here already, without a look at any registry."""
 
 Resolver: TypeAlias = Callable[[Reference, Platform, bool, EventSink, Cancel | None], ResolvedImage]
 """Finds (or pulls) an image: reference, platform, whether to look for a newer one, events, cancel.

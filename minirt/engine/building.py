@@ -34,16 +34,27 @@ def make_builder(engine: Engine) -> Builder:
     """The build room over this engine's store, snapshots and sandbox."""
     from minirt.build.builder import Builder
 
+    def known(reference: Reference, platform: Platform) -> ResolvedImage | None:
+        if reference not in (name for name, _ in engine.store.references()):
+            return None
+        found = platforms_of(engine.store, engine.image_store.get(str(reference)))
+        fitting = (one for one in found if platform.runs(one.config.platform))
+        stored = next(fitting, None)
+        return None if stored is None else _resolved(stored)
+
     def resolve(
         reference: Reference, platform: Platform, pull: bool, on_event: EventSink, cancel: Cancel | None
     ) -> ResolvedImage:
-        from minirt.build.request import ResolvedImage
+        return _resolved(_find(engine, reference, platform, pull, on_event, cancel))
 
-        stored = _find(engine, reference, platform, pull, on_event, cancel)
-        sources = tuple(LayerSource(descriptor, diff_id) for descriptor, diff_id in stored.layers)
-        return ResolvedImage(stored.config, sources)
+    return Builder(engine.store, engine.snapshots, engine.sandbox, resolve, known)
 
-    return Builder(engine.store, engine.snapshots, engine.sandbox, resolve)
+
+def _resolved(stored: StoredImage) -> ResolvedImage:
+    from minirt.build.request import ResolvedImage
+
+    sources = tuple(LayerSource(descriptor, diff_id) for descriptor, diff_id in stored.layers)
+    return ResolvedImage(stored.config, sources)
 
 
 def _find(

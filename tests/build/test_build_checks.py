@@ -75,3 +75,15 @@ def test_checks_without_a_build(engine: Engine, tmp_path: Path) -> None:
     found = engine.builder.check(BuildRequest(text, context=tmp_path))
     assert [one.name for one in found] == ["CopyIgnoredFile"]
     assert len(engine.images.list(all=True)) == images
+
+
+def test_checks_know_the_images_that_are_here(engine: Engine) -> None:
+    """An image's variables are defined and its SHELL is one, with and without a build; of others nothing is known."""
+    base = 'FROM minirt/base\nENV GREETING=hi\nSHELL ["/bin/sh", "-ec"]\n'
+    engine.images.build(text=base, tag="checked-base:1")
+    text = "FROM checked-base:1 AS one\nLABEL a=$GREETING\nCMD echo hi\nFROM one\nLABEL b=$GREETING\nCMD echo ho\n"
+    assert engine.images.check(text=text) == ()
+    chosen = {"chosen": "docker-image://checked-base:1"}
+    assert engine.images.check(text="FROM chosen\nCMD echo hi\n", contexts=chosen) == ()
+    engine.images.remove("checked-base:1")
+    assert {one.name for one in engine.images.check(text=text)} >= {"JSONArgsRecommended", "UndefinedVar"}

@@ -56,8 +56,9 @@ def check_forms(subject: Subject) -> Iterator[Finding]:
                 yield from _description(base, step)
     with_shell: set[str] = set()
     for stage in subject.dockerfile.stages:
-        yield from _shell_forms(stage, inherited=stage.base.base in with_shell)
-        if stage.name and (stage.base.base in with_shell or any(isinstance(one, Shell) for one in stage.instructions)):
+        inherited = stage.base.base in with_shell or stage.index in subject.base_shells
+        yield from _shell_forms(stage, inherited=inherited)
+        if stage.name and (inherited or any(isinstance(one, Shell) for one in stage.instructions)):
             with_shell.add(stage.name)
         yield from _only_the_last_counts(stage)
 
@@ -112,7 +113,7 @@ def _description(instruction: Arg | From, step: str) -> Iterator[Finding]:
 
 
 def _shell_forms(stage: Stage, *, inherited: bool) -> Iterator[Finding]:
-    """Asking for a shell with SHELL, here or in the stage below, says that one is wanted."""
+    """Asking for a shell with SHELL, here or in the stage or image below, says that one is wanted."""
     if inherited:
         return
     for index, one in enumerate(stage.instructions, start=1):

@@ -36,7 +36,9 @@ _DEEPEST = 64
 
 def _latest(subject: Subject, stage: Stage, name: str) -> Iterator[Finding]:
     base = stage.base
-    if not name or name == "scratch" or subject.dockerfile.find_stage(name, before=stage.index) is not None:
+    if not name or name == "scratch" or name in subject.contexts:
+        return
+    if subject.dockerfile.find_stage(name, before=stage.index) is not None:
         return
     try:
         reference = Reference.parse(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from minirt.dockerfile.document import Dockerfile
@@ -17,7 +17,9 @@ __all__ = ["Subject", "step_of", "steps"]
 class Subject:
     """A Dockerfile and what is known around it; what is not given is not checked against.
 
-    ``base_environments`` and ``base_platforms`` are by a stage's index, for stages on images from outside;
+    ``base_environments`` and ``base_platforms`` are by a stage's index, for stages on images from outside, and
+    ``base_shells`` are those of them whose image has a SHELL of its own;
+    ``contexts`` are names of build contexts;
     ``target`` is the platform that is built for; ``ignore`` is the context's ``.dockerignore``.
     """
 
@@ -27,6 +29,8 @@ class Subject:
     target: Platform = field(default_factory=Platform.host)
     base_environments: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     base_platforms: Mapping[int, Platform] = field(default_factory=dict)
+    base_shells: Set[int] = frozenset()
+    contexts: Set[str] = frozenset()
 
 
 def step_of(stage: int, index: int) -> str:
