@@ -88,7 +88,9 @@ def _monitors() -> Iterator[tuple[int, str]]:
         with suppress(OSError):
             if entry.name.isdigit() and (entry / "comm").read_text().startswith("mrt:"):
                 for link in (entry / "fd").iterdir():
-                    held = os.readlink(link).removesuffix(" (deleted)")
+                    held = ""
+                    with suppress(OSError):  # one that was closed meanwhile must not hide the others
+                        held = os.readlink(link).removesuffix(" (deleted)")
                     if held.endswith("/log"):
                         yield int(entry.name), held
 

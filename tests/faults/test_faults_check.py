@@ -158,8 +158,12 @@ def test_a_half_made_container(own: Engine) -> None:
 
 def test_a_process_of_a_container_that_is_gone(own: Engine) -> None:
     """Somebody removed the directory by hand: what runs on is found by the log that it holds, and killed."""
-    box = own.containers.run(BASE, ["sleep", "600"], detach=True)
+    box = own.containers.run(BASE, ["sh", "-c", "echo up; exec sleep 600"], detach=True)
     pid = box.attrs["State"]["Pid"]
+    deadline = time.monotonic() + 10
+    while box.logs() != b"up\n":  # before, its watcher still writes into the directory, and ends when that is gone
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     (own.home / "containers" / box.id).rename(own.home / "tmp" / "away")
     (own.home / "tmp" / "away").rename(own.home / "containers" / ("f" * 64))
     shutil.rmtree(own.home / "containers" / ("f" * 64), ignore_errors=True)
