@@ -93,9 +93,8 @@ def _mount_options(record: ContainerRecord) -> dict[str, Any]:
     memory = {}
     for point in record.mounts:
         if point.kind == "tmpfs" and not point.long:
-            words = [f"size={point.size}"] * bool(point.size) + (
-                [f"mode={point.mode:o}"] if point.mode is not None else []
-            )
+            words = [f"size={point.size}"] if point.size else []
+            words += [] if point.mode is None else [f"mode={point.mode:o}"]
             memory[point.destination] = ",".join(words)
     mounts = [_mount(point) for point in record.mounts if point.long and not point.inherited]
     return ({"Tmpfs": memory} if memory else {}) | ({"Mounts": mounts} if mounts else {})

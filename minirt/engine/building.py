@@ -37,9 +37,7 @@ def make_builder(engine: Engine) -> Builder:
     def known(reference: Reference, platform: Platform) -> ResolvedImage | None:
         if reference not in (name for name, _ in engine.store.references()):
             return None
-        found = platforms_of(engine.store, engine.image_store.get(str(reference)))
-        fitting = (one for one in found if platform.runs(one.config.platform))
-        stored = next(fitting, None)
+        stored = _here(engine, reference, platform)
         return None if stored is None else _resolved(stored)
 
     def resolve(
@@ -57,6 +55,15 @@ def _resolved(stored: StoredImage) -> ResolvedImage:
     return ResolvedImage(stored.config, sources)
 
 
+def _here(engine: Engine, reference: Reference, platform: Platform) -> StoredImage | None:
+    """The image of that name which runs on ``platform``, without a look at any registry."""
+    try:
+        found = engine.image_store.get(str(reference))
+    except ImageNotFound:
+        return None
+    return next((one for one in platforms_of(engine.store, found) if platform.runs(one.config.platform)), None)
+
+
 def _find(
     engine: Engine,
     reference: Reference,
@@ -65,15 +72,9 @@ def _find(
     on_event: EventSink,
     cancel: Cancel | None,
 ) -> StoredImage:
-    if not pull:
-        try:
-            found = engine.image_store.get(str(reference))
-        except ImageNotFound:
-            pass
-        else:
-            for one in platforms_of(engine.store, found):
-                if platform.runs(one.config.platform):
-                    return one
+    stored = None if pull else _here(engine, reference, platform)
+    if stored is not None:
+        return stored
     return engine.image_store.pull(reference, platform=platform, on_event=on_event, cancel=cancel)
 
 

@@ -48,7 +48,7 @@ def engine_info(engine: Engine) -> dict[str, Any]:
         "Name": os.uname().nodename,
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs" if machine.cgroups.ok else "none",
-        "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
+        "CgroupVersion": "2" if machine.cgroup_version == 2 else "1",
         "DefaultRuntime": "minirt",
         "Plugins": {
             "Volume": ["local"],
